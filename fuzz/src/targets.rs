@@ -1,0 +1,354 @@
+//! One function a target: bytes from a stranger in, nothing but panics out. Beside not panicking, each holds what must be
+//! true of its reader whatever the bytes are.
+
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use onair::codec::aac::AudioSpecificConfig;
+use onair::codec::opus::OpusHead;
+use onair::codec::{self, aac, av1, h264, h265, nal, vp9};
+use onair::format::amf::{Value, amf0, amf3};
+use onair::format::cue_message::{self, Cues, Moment};
+use onair::format::flv::file::Reader;
+use onair::format::flv::{self, Demuxer, mux};
+use onair::format::scte35::SpliceInfoSection;
+use onair::media::{Codec, MediaTime, Track};
+use onair::protocol::rtmp::wire::handshake::{
+    ClientHandshake, PACKET_LENGTH, RANDOM_LENGTH, ServerHandshake,
+};
+use onair::protocol::rtmp::wire::{
+    Capabilities, ClientSession, ClientSettings, Event, Intake, Limits, Output, Purpose, ServerSession,
+};
+
+/// A target: its name, as its program and its corpus are called, and what it does.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub const ALL: [Target; 13] = [
+    ("amf0", amf0),
+    ("amf3", amf3),
+    ("asc", asc),
+    ("avcc", avcc),
+    ("chunks", chunks),
+    ("cue_message", cue_message),
+    ("flv", flv),
+    ("flv_file", flv_file),
+    ("handshake", handshake),
+    ("hvcc", hvcc),
+    ("scte35", scte35),
+    ("session", session),
+    ("sps", sps),
+];
+
+/// The first byte says how the rest is cut into pieces.
+fn pieces(data: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let (size, rest) = match data.split_first() {
+        Some((0, rest)) | Some((255, rest)) => (rest.len().max(1), rest),
+        Some((size, rest)) => (usize::from(*size), rest),
+        None => (1, data),
+    };
+    rest.chunks(size)
+}
+
+/// Both ends of the handshake.
+pub fn handshake(data: &[u8]) {
+    let mut out = BytesMut::new();
+    let mut server = ServerHandshake::new([7; RANDOM_LENGTH]);
+    let mut client = ClientHandshake::new(&[9; RANDOM_LENGTH], &mut out);
+    out.clear();
+    let (mut to_server, mut to_client) = (BytesMut::new(), BytesMut::new());
+    for piece in pieces(data) {
+        to_server.extend_from_slice(piece);
+        if !matches!(server.receive(&mut to_server, &mut out), Ok(false)) {
+            break;
+        }
+    }
+    // S0, S1 and S2 at most, whatever comes.
+    assert!(out.len() <= 1 + 2 * PACKET_LENGTH);
+    for piece in pieces(data) {
+        to_client.extend_from_slice(piece);
+        if !matches!(client.receive(&mut to_client, &mut out), Ok(false)) {
+            break;
+        }
+    }
+}
+
+/// Limits that small inputs can reach.
+fn limits() -> Limits {
+    Limits {
+        max_message: 4 << 10,
+        max_buffered: 8 << 10,
+        max_setup_buffered: 2 << 10,
+        max_chunk_streams: 8,
+        ..Limits::default()
+    }
+}
+
+/// Feeds a server session piece by piece, and answers its requests. It must always come to rest, and hold no more than it
+/// may.
+fn feed(session: &mut ServerSession, pieces: impl Iterator<Item = Bytes>, start: Instant) {
+    let mut input = BytesMut::new();
+    let mut now = start;
+    for piece in pieces {
+        input.extend_from_slice(&piece);
+        now += Duration::from_millis(1);
+        loop {
+            let intake = session.receive(&mut input, now);
+            while let Some(output) = session.poll() {
+                match output {
+                    Output::Event(Event::Publish(_)) => _ = session.accept_publish(),
+                    Output::Event(Event::Play(_)) => _ = session.accept_play(),
+                    Output::Event(_) | Output::Send(_) => {}
+                }
+            }
+            assert!(session.buffered() <= limits().max_buffered, "more is held than allowed");
+            match intake {
+                Ok(Intake::Backlogged) => {}
+                Ok(Intake::Drained) => break,
+                Err(_) => return,
+            }
+        }
+        // What stays is an incomplete header, or a handshake's packet.
+        assert!(input.len() <= PACKET_LENGTH + 1, "{} bytes are left", input.len());
+    }
+}
+
+/// An instant to begin with: the sessions take the time as a parameter.
+fn some_instant() -> Instant {
+    onair::clock::monotonic()
+}
+
+/// A server session from the first byte.
+pub fn session(data: &[u8]) {
+    let now = some_instant();
+    let capabilities = Capabilities::forwarding(&["avc1"], &["mp4a"], 0);
+    let mut server = ServerSession::new(limits(), capabilities, [7; RANDOM_LENGTH], now);
+    feed(&mut server, pieces(data).map(Bytes::copy_from_slice), now);
+
+    let settings =
+        ClientSettings { limits: limits(), ..ClientSettings::new("host", "live", Purpose::Play("a".into())) };
+    let mut client = ClientSession::new(settings, &[9; RANDOM_LENGTH], now);
+    let mut input = BytesMut::new();
+    for piece in pieces(data) {
+        input.extend_from_slice(piece);
+        loop {
+            let intake = client.receive(&mut input, now);
+            while client.poll().is_some() {}
+            match intake {
+                Ok(Intake::Backlogged) => {}
+                Ok(Intake::Drained) => break,
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+/// The chunks of a publisher whom the server has accepted.
+pub fn chunks(data: &[u8]) {
+    let now = some_instant();
+    let capabilities = Capabilities::forwarding(&["avc1"], &["mp4a"], 0);
+    let mut server = ServerSession::new(limits(), capabilities, [7; RANDOM_LENGTH], now);
+    let publishing = publishing();
+    feed(&mut server, std::iter::once(publishing).chain(pieces(data).map(Bytes::copy_from_slice)), now);
+}
+
+/// What a publisher sends before its media.
+fn publishing() -> Bytes {
+    use onair::protocol::rtmp::wire::command::Command;
+    let mut out = BytesMut::zeroed(1 + 2 * PACKET_LENGTH);
+    out[0] = 3;
+    let app = Value::object([("app", "live".into())]);
+    for (name, object, arguments) in [
+        ("connect", app, vec![]),
+        ("createStream", Value::Null, vec![]),
+        ("publish", Value::Null, vec!["key".into(), "live".into()]),
+    ] {
+        let command = Command { name: name.to_owned(), transaction: 1.0, object, arguments };
+        command.write(1, 128, &mut out).expect("short");
+    }
+    out.freeze()
+}
+
+/// AMF0, and that what is written of it is read again.
+pub fn amf0(data: &[u8]) {
+    let Ok(values) = amf0::decode_all(data) else { return };
+    let mut written = BytesMut::new();
+    for value in &values {
+        amf0::encode(value, &mut written);
+    }
+    let again = amf0::decode_all(&written).expect("what is written can be read");
+    // NaN is not equal to itself, so that values are compared by what is written of them.
+    let mut twice = BytesMut::new();
+    for value in &again {
+        amf0::encode(value, &mut twice);
+    }
+    assert_eq!(written, twice);
+}
+
+/// AMF3.
+pub fn amf3(data: &[u8]) {
+    let mut rest = data;
+    while !rest.is_empty() {
+        let before = rest.len();
+        if amf3::decode(&mut rest).is_err() {
+            assert_eq!(rest.len(), before, "an error takes nothing");
+            return;
+        }
+        assert!(rest.len() < before, "a value has bytes");
+    }
+}
+
+/// The bodies of a publisher's messages: each behind a byte for its kind and two for its length. What the demuxer makes
+/// of them is canonical, and can be muxed and demuxed again.
+pub fn flv(data: &[u8]) {
+    let mut demuxer = Demuxer::new(flv::Limits::default());
+    let mut tracks: Vec<Track> = Vec::new();
+    let mut rest = data;
+    let mut time = 0;
+    while let Some((&[kind, high, low], after)) = rest.split_first_chunk() {
+        let (body, after) = after.split_at(after.len().min(usize::from(u16::from_be_bytes([high, low]))));
+        rest = after;
+        time += 20;
+        let body = Bytes::copy_from_slice(body);
+        let events = match kind & 1 {
+            0 => demuxer.video(MediaTime::from_millis(time), body),
+            _ => demuxer.audio(MediaTime::from_millis(time), body),
+        };
+        for event in events.unwrap_or_default() {
+            match event {
+                flv::Event::Track(track) => {
+                    let description =
+                        codec::describe(track.codec, &track.config).expect("a canonical record");
+                    assert_eq!(description.config, track.config, "a canonical record stays as it is");
+                    let _ = mux::sequence_header(&track);
+                    let _ = codec::mime(&track, true);
+                    tracks.retain(|known| known.id != track.id);
+                    tracks.push(track);
+                }
+                flv::Event::Frame(frame) => {
+                    let track = tracks.iter().find(|track| track.id == frame.track).expect("told before");
+                    assert!(!frame.payload.is_empty());
+                    codec::inspect(track.codec, &frame.payload).expect("a canonical payload");
+                    let prefix = mux::frame_prefix(track, &frame);
+                    let body = [prefix.as_ref(), &frame.payload].concat();
+                    assert!(body.len() > frame.payload.len());
+                }
+                _ => {}
+            }
+        }
+        assert!(tracks.len() <= usize::from(flv::Limits::default().max_tracks));
+    }
+}
+
+/// An FLV file, in pieces.
+pub fn flv_file(data: &[u8]) {
+    const MOST: usize = 64 << 10;
+    let mut reader = Reader::new(MOST);
+    let mut length = 0;
+    for piece in pieces(data) {
+        reader.push(piece);
+        loop {
+            match reader.next_tag() {
+                Ok(Some(tag)) => length += tag.body.len(),
+                Ok(None) => break,
+                Err(_) => return,
+            }
+        }
+    }
+    assert!(length <= data.len());
+}
+
+/// `AVCDecoderConfigurationRecord`: what is read of it can be written and is read the same.
+pub fn avcc(data: &[u8]) {
+    let _ = codec::describe(Codec::H264, data);
+    let Ok(record) = h264::ConfigRecord::parse(data) else { return };
+    let _ = record.active_sps();
+    let Ok(record) = record.canonical() else { return };
+    let written = record.encode();
+    assert_eq!(h264::ConfigRecord::parse(&written).expect("what is written can be read"), record);
+    let frame = h264::with_parameter_sets(Bytes::from_static(&[0, 0, 0, 2, 0x65, 0x88]), &record);
+    assert!(nal::units(&frame).all(|unit| unit.is_ok()));
+}
+
+/// `HEVCDecoderConfigurationRecord`, the same.
+pub fn hvcc(data: &[u8]) {
+    let _ = codec::describe(Codec::H265, data);
+    let Ok(record) = h265::ConfigRecord::parse(data) else { return };
+    let _ = record.active_sps();
+    let Ok(record) = record.canonical() else { return };
+    let written = record.encode();
+    assert_eq!(h265::ConfigRecord::parse(&written).expect("what is written can be read"), record);
+    let frame = h265::with_parameter_sets(Bytes::from_static(&[0, 0, 0, 3, 0x26, 1, 0xaf]), &record);
+    assert!(nal::units(&frame).all(|unit| unit.is_ok()));
+}
+
+/// Parameter sets and payloads of all codecs, whichever the first byte says.
+pub fn sps(data: &[u8]) {
+    let Some((&which, data)) = data.split_first() else { return };
+    match which % 8 {
+        0 => _ = h264::Sps::parse(data),
+        1 => _ = h265::Sps::parse(data),
+        2 => _ = av1::ConfigRecord::parse(data).map(|record| record.canonical()),
+        3 => _ = vp9::ConfigRecord::parse(data),
+        4 => _ = h264::AccessUnit::inspect(data),
+        5 => _ = h265::AccessUnit::inspect(data),
+        6 => {
+            for codec in [Codec::Av1, Codec::Vp8, Codec::Vp9, Codec::Opus, Codec::Aac] {
+                let _ = codec::inspect(codec, data);
+            }
+        }
+        _ => {
+            for length_size in [1, 2, 4] {
+                let Ok(payload) = nal::to_canonical(Bytes::copy_from_slice(data), length_size) else {
+                    continue;
+                };
+                assert!(nal::units(&payload).all(|unit| unit.is_ok()), "canonical payloads can be read");
+                let stream = nal::to_annex_b(&payload).expect("a canonical payload");
+                let _ = nal::from_annex_b(&stream);
+            }
+            if let Ok(payload) = av1::to_canonical(Bytes::copy_from_slice(data)) {
+                assert!(av1::obus(&payload).all(|obu| obu.is_ok()), "canonical payloads can be read");
+            }
+        }
+    }
+}
+
+/// `AudioSpecificConfig`, `OpusHead` and ADTS.
+pub fn asc(data: &[u8]) {
+    if let Ok(config) = AudioSpecificConfig::parse(data) {
+        assert!(config.sample_rate() > 0 && config.channels() > 0, "{config:?}");
+    }
+    if let Ok(head) = OpusHead::parse(data) {
+        assert!(head.channels > 0);
+        assert!(OpusHead::parse(&head.encode()).is_ok(), "what is written can be read");
+    }
+    let _ = codec::describe(Codec::Aac, data);
+    assert!(aac::strip_adts(Bytes::copy_from_slice(data)).len() <= data.len());
+    let _ = onair::codec::opus::packet_samples(data);
+}
+
+/// A SCTE 35 section: what is read of it can be written and is read the same.
+pub fn scte35(data: &[u8]) {
+    let Ok(section) = SpliceInfoSection::decode(data) else { return };
+    let Ok(written) = section.encode() else { return };
+    assert_eq!(SpliceInfoSection::decode(&written).expect("what is written can be read"), section);
+    for segmentation in section.segmentations() {
+        let _ = format!("{segmentation:?}");
+    }
+}
+
+/// Cue messages, one after the other, each behind two bytes for its length.
+pub fn cue_message(data: &[u8]) {
+    let mut cues = Cues::default();
+    let mut rest = data;
+    let mut now = MediaTime::ZERO;
+    while let Some((&length, after)) = rest.split_first_chunk() {
+        let (message, after) = after.split_at(after.len().min(usize::from(u16::from_be_bytes(length))));
+        rest = after;
+        now += MediaTime::from_millis(500);
+        let Ok(values) = amf0::decode_all(message) else { continue };
+        if let Ok(Some(announcement)) = cue_message::parse(&values) {
+            let _ = cues.announce(announcement, Moment { publisher: now, media: now });
+        }
+    }
+}

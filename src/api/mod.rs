@@ -1,0 +1,127 @@
+//! The API for operators, pages and scripts; health and metrics; the pages themselves.
+
+mod caller;
+pub mod channels;
+mod health;
+mod pages;
+mod server;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{Components, InfoBuilder, OpenApi, OpenApiBuilder};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::auth::AdminToken;
+use crate::context::Life;
+use crate::http::{RequestHost, for_everyone};
+use crate::hub::Hub;
+use crate::metrics::Metrics;
+use crate::setting;
+use crate::store::Store;
+use channels::Directory;
+
+pub use server::Ports;
+
+/// The port that `rtmp://` means without one.
+const RTMP_PORT: u16 = 1935;
+
+/// Metrics and health on a listener of their own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdminConfig {
+    /// Where; off, they are with everything else.
+    #[serde(with = "setting::address")]
+    pub listen: Option<SocketAddr>,
+}
+
+/// What the API speaks for.
+pub struct Api {
+    /// The channels there are.
+    pub directory: Arc<Directory>,
+    /// Their broadcasts.
+    pub hub: Hub,
+    /// The operator's secret.
+    pub token: AdminToken,
+    /// The database, asked for signs of life.
+    pub store: Store,
+    /// What `/metrics` shows.
+    pub metrics: Metrics,
+    /// The ports that the listeners got.
+    pub ports: Ports,
+    /// The address viewers use, if the configuration names one.
+    pub public_base: Option<String>,
+    /// Whether the server is going down.
+    pub life: Life,
+}
+
+/// Pages and API.
+pub fn router(api: &Arc<Api>) -> Router {
+    let (routes, document) = OpenApiRouter::with_openapi(document())
+        .routes(routes!(channels::list, channels::create))
+        .routes(routes!(channels::show, channels::update, channels::delete))
+        .routes(routes!(channels::rotate_key))
+        .routes(routes!(server::show))
+        .split_for_parts();
+    let document = Arc::new(document);
+    let routes = routes
+        .route("/api/openapi.json", axum::routing::get(move || async move { Json(document) }))
+        .with_state(api.clone());
+    for_everyone(routes).merge(pages::router(api))
+}
+
+/// Health and metrics.
+pub fn admin_router(api: &Arc<Api>) -> Router {
+    health::router(api)
+}
+
+fn document() -> OpenApi {
+    let info = InfoBuilder::new()
+        .title("onair")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(
+            "Channels of a live video server. Operators show the admin token as a bearer token.",
+        ))
+        .build();
+    let mut components = Components::new();
+    let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    components.add_security_scheme("admin", scheme);
+    OpenApiBuilder::new().info(info).components(Some(components)).build()
+}
+
+/// Where a request's sender reaches the server.
+struct Here {
+    /// Scheme and authority.
+    base: String,
+    /// Host alone.
+    host: String,
+}
+
+impl Here {
+    /// From the configuration, else from what the sender called us; it is told to the sender only.
+    fn of(api: &Api, host: Option<&RequestHost>, secure: bool) -> Self {
+        if let Some(base) = &api.public_base {
+            let authority = base.split_once("://").map_or(base.as_str(), |(_, authority)| authority);
+            return Self {
+                base: base.clone(),
+                host: RequestHost::from_authority(authority).name().to_owned(),
+            };
+        }
+        let scheme = if secure { "https" } else { "http" };
+        let (authority, name) = host.map_or(("localhost", "localhost"), |host| (host.as_str(), host.name()));
+        Self { base: format!("{scheme}://{authority}"), host: name.to_owned() }
+    }
+
+    fn rtmp(&self, ports: &Ports) -> Option<String> {
+        match ports.rtmp? {
+            RTMP_PORT => Some(format!("rtmp://{}/live", self.host)),
+            port => Some(format!("rtmp://{}:{port}/live", self.host)),
+        }
+    }
+}

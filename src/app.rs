@@ -1,0 +1,200 @@
+//! The server: the one place that knows every part. Starts them, reloads them, and ends them in order.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use crate::api::channels::{ChannelStoreError, Directory, SqliteChannels};
+use crate::api::{self, Api, Ports};
+use crate::auth::{AdminToken, StreamKeys, TokenError};
+use crate::config::Config;
+use crate::context::{Context, Life};
+use crate::hub::{self, Hub};
+use crate::metrics::Metrics;
+use crate::net::socket;
+use crate::net::tls::{CertificateError, Certificates};
+use crate::protocol::{hls, http_flv, rtmp};
+use crate::store::{self, Store};
+use crate::{http, log};
+
+/// How long viewers get to read what they are still owed after the broadcasts have ended.
+const LEAVE_TIME: Duration = Duration::from_secs(10);
+
+/// A running server.
+pub struct App {
+    /// The channels there are.
+    pub directory: Arc<Directory>,
+    /// The ports that the listeners got.
+    pub ports: Ports,
+    context: Context,
+    certificates: Option<Certificates>,
+    http: http::Server,
+    rtmp: rtmp::Server,
+    log: log::Control,
+    store: Store,
+}
+
+/// Why the server does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A listener cannot be bound; the text names key and address.
+    #[error("{key}: {source}")]
+    Listen {
+        /// The key of the configuration.
+        key: &'static str,
+        /// What was wrong.
+        source: io::Error,
+    },
+    /// The runtime cannot start.
+    #[error("the runtime does not start: {0}")]
+    Runtime(#[source] io::Error),
+    /// The data directory or the database cannot be used.
+    #[error(transparent)]
+    Store(#[from] store::OpenError),
+    /// The channels cannot be read.
+    #[error(transparent)]
+    Channels(#[from] ChannelStoreError),
+    /// The admin token cannot be read or made.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// There is no usable certificate.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+}
+
+/// A listener that is bound but not served yet.
+struct Bound {
+    listener: Option<TcpListener>,
+    port: Option<u16>,
+}
+
+impl Bound {
+    fn new(key: &'static str, address: Option<SocketAddr>) -> Result<Self, StartError> {
+        let Some(address) = address else { return Ok(Self { listener: None, port: None }) };
+        let failed = |source| StartError::Listen { key, source };
+        let listener = socket::listen(address).map_err(failed)?;
+        let port = listener.local_addr().map_err(failed)?.port();
+        Ok(Self { listener: Some(listener), port: Some(port) })
+    }
+}
+
+impl App {
+    /// Binds, opens and starts everything.
+    ///
+    /// # Errors
+    /// When a part cannot start; what had started is dropped again.
+    pub async fn start(config: &Config, log: log::Control) -> Result<Self, StartError> {
+        let http_bound = Bound::new("http.listen", config.http.listen)?;
+        let https_bound = Bound::new("http.tls_listen", config.http.tls_listen)?;
+        let rtmp_bound = Bound::new("rtmp.listen", config.rtmp.listen)?;
+        let rtmps_bound = Bound::new("rtmp.tls_listen", config.rtmp.tls_listen)?;
+        let admin_bound = Bound::new("admin.listen", config.admin.listen)?;
+        let ports = Ports {
+            http: http_bound.port,
+            https: https_bound.port,
+            rtmp: rtmp_bound.port,
+            rtmps: rtmps_bound.port,
+            admin: admin_bound.port,
+        };
+        let wants_tls = https_bound.port.is_some() || rtmps_bound.port.is_some();
+        let certificates = wants_tls.then(|| Certificates::load(&config.tls)).transpose()?;
+
+        let store = Store::open(&config.store, &config.data.dir).await?;
+        let token = AdminToken::load_or_create(&config.data.dir)?;
+        let metrics = Metrics::new();
+        let hub_metrics = Arc::new(hub::Metrics::default());
+        hub_metrics.register(&metrics);
+        let hub = Hub::new(config.broadcast.clone(), hub_metrics);
+        let keys = StreamKeys::default();
+        let life = Life::default();
+        let context = Context { hub: hub.clone(), keys: keys.clone(), life: life.clone() };
+        let channels = SqliteChannels::new(store.pool());
+        let directory = Arc::new(Directory::load(channels, hub.clone(), keys).await?);
+
+        let api = Arc::new(Api {
+            directory: Arc::clone(&directory),
+            hub,
+            token,
+            store: store.clone(),
+            metrics: metrics.clone(),
+            ports,
+            public_base: config.http.public_base().map(str::to_owned),
+            life: life.clone(),
+        });
+        let admin_routes = api::admin_router(&api);
+        let mut routes = Router::new()
+            .merge(http_flv::router(&config.flv, context.clone()))
+            .merge(hls::router(&config.hls, context.clone(), &metrics))
+            .merge(api::router(&api));
+        if admin_bound.port.is_none() {
+            routes = routes.merge(admin_routes.clone());
+        }
+        let app = Self {
+            directory,
+            ports,
+            http: http::Server::new(&config.http, &metrics),
+            rtmp: rtmp::Server::new(&config.rtmp, context.clone(), &metrics),
+            context,
+            certificates,
+            log,
+            store,
+        };
+        let https = app.acceptor(http::ALPN);
+        app.serve_http(http_bound, None, &routes);
+        app.serve_http(https_bound, https, &routes);
+        app.serve_http(admin_bound, None, &admin_routes);
+        app.serve_rtmp(rtmp_bound, None);
+        app.serve_rtmp(rtmps_bound, app.acceptor(&[]));
+        tracing::info!(?ports, "serving");
+        Ok(app)
+    }
+
+    /// Takes over what can be changed without dropping anyone: the certificate, limits on connections, the log's
+    /// filter. What cannot be used is logged, and the old setting stays.
+    pub fn reload(&self, config: &Config) {
+        if let Some(certificates) = &self.certificates
+            && let Err(error) = certificates.reload(&config.tls)
+        {
+            tracing::error!(%error, "the certificate was not reloaded, the old one stays");
+        }
+        self.http.reload(&config.http);
+        self.rtmp.reload(&config.rtmp);
+        self.log.reload(&config.log);
+        tracing::info!("configuration reloaded");
+    }
+
+    /// Ends the server: no new sessions, publishers are told, viewers are let go with what they are still owed.
+    pub async fn shutdown(self) {
+        tracing::info!("draining");
+        self.context.life.drain();
+        self.context.hub.end_all();
+        if timeout(LEAVE_TIME, self.context.life.ended()).await.is_err() {
+            tracing::warn!("some sessions did not end in time and are cut off");
+        }
+        self.store.close().await;
+        tracing::info!("ended");
+    }
+
+    fn serve_http(&self, bound: Bound, tls: Option<TlsAcceptor>, routes: &Router) {
+        let Some(listener) = bound.listener else { return };
+        let (server, routes, life) = (self.http.clone(), routes.clone(), self.context.life.clone());
+        tokio::spawn(async move { server.serve(listener, tls, routes, life).await });
+    }
+
+    fn serve_rtmp(&self, bound: Bound, tls: Option<TlsAcceptor>) {
+        let Some(listener) = bound.listener else { return };
+        let server = self.rtmp.clone();
+        tokio::spawn(async move { server.serve(listener, tls).await });
+    }
+
+    fn acceptor(&self, protocols: &[&[u8]]) -> Option<TlsAcceptor> {
+        self.certificates.as_ref().map(|certificates| certificates.acceptor(protocols))
+    }
+}

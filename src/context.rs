@@ -1,0 +1,58 @@
+//! The handles that every protocol is given.
+
+use std::future::Future;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::auth::StreamKeys;
+use crate::hub::Hub;
+
+/// What a protocol needs of the rest of the server. Clones are the same server.
+#[derive(Clone)]
+pub struct Context {
+    /// All channels.
+    pub hub: Hub,
+    /// Who may publish.
+    pub keys: StreamKeys,
+    /// The server's life.
+    pub life: Life,
+}
+
+/// The server's life: running, draining, over. Clones are the same life.
+#[derive(Clone, Debug, Default)]
+pub struct Life {
+    draining: CancellationToken,
+    sessions: TaskTracker,
+}
+
+impl Life {
+    /// Runs a session, which the end of the server waits for.
+    pub fn spawn<F>(&self, session: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.sessions.spawn(session);
+    }
+
+    /// Waits until the server no longer takes new sessions and wants the present ones to end.
+    pub async fn draining(&self) {
+        self.draining.cancelled().await;
+    }
+
+    /// Whether the server wants its sessions to end.
+    pub fn is_draining(&self) -> bool {
+        self.draining.is_cancelled()
+    }
+
+    /// Tells all sessions to end.
+    pub fn drain(&self) {
+        self.draining.cancel();
+        self.sessions.close();
+    }
+
+    /// Waits until all sessions have ended; only after [`drain`](Self::drain).
+    pub async fn ended(&self) {
+        self.sessions.wait().await;
+    }
+}

@@ -1,0 +1,158 @@
+//! From tracks and frames to tags: what HTTP-FLV and RTMP play send alike, whatever frames it in.
+
+use std::sync::Arc;
+
+use super::file::TagKind;
+use super::mux;
+use crate::media::{Frame, Kind, MediaTime, Track, TrackId};
+
+/// Chooses the one picture and the one sound that FLV has room for, and gives their tags.
+///
+/// Of several tracks of a kind the most preferred is taken.
+#[derive(Debug, Default)]
+pub struct Muxer {
+    video: Option<Arc<Track>>,
+    audio: Option<Arc<Track>>,
+}
+
+/// A tag, its body in two parts.
+#[derive(Clone, Copy, Debug)]
+pub struct TagParts<'a> {
+    /// What it holds.
+    pub kind: TagKind,
+    /// When it is decoded, in milliseconds; wraps at 2³².
+    pub timestamp_ms: u32,
+    /// The parts of its body.
+    pub body: [&'a [u8]; 2],
+}
+
+impl Muxer {
+    /// Gives what a viewer must have before the frames from `time` on: the description and the configurations.
+    pub fn header(&mut self, tracks: &[Arc<Track>], time: MediaTime, mut give: impl FnMut(TagParts<'_>)) {
+        let best = |kind: Kind| {
+            let candidates = tracks.iter().filter(|track| track.kind() == kind);
+            candidates.min_by_key(|track| (track.group, track.rank, track.id)).cloned()
+        };
+        self.video = best(Kind::Video);
+        self.audio = best(Kind::Audio);
+        let timestamp_ms = timestamp_ms(time);
+        let chosen = || self.video.iter().chain(&self.audio);
+        let metadata = mux::on_metadata(chosen().map(|track| &**track), &[]);
+        // At any other time FFmpeg takes it for the first of a subtitle track.
+        give(TagParts { kind: TagKind::Script, timestamp_ms: 0, body: [&metadata, &[]] });
+        chosen().for_each(|track| configuration(track, timestamp_ms, &mut give));
+    }
+
+    /// Gives the new configuration of a track that changes among the frames.
+    pub fn track(&mut self, track: &Arc<Track>, time: MediaTime, mut give: impl FnMut(TagParts<'_>)) {
+        let place = match track.kind() {
+            Kind::Video => &mut self.video,
+            Kind::Audio => &mut self.audio,
+        };
+        if place.as_ref().is_none_or(|known| known.id == track.id) {
+            *place = Some(Arc::clone(track));
+            configuration(track, timestamp_ms(time), &mut give);
+        }
+    }
+
+    /// Gives the tag of a frame, if its track is chosen.
+    pub fn frame(&self, frame: &Frame, give: impl FnOnce(TagParts<'_>)) {
+        let Some(track) = self.chosen(frame.track) else { return };
+        let prefix = mux::frame_prefix(track, frame);
+        let body = [prefix.as_ref(), &frame.payload];
+        give(TagParts { kind: tag_kind(track.kind()), timestamp_ms: timestamp_ms(frame.dts), body });
+    }
+
+    fn chosen(&self, id: TrackId) -> Option<&Track> {
+        self.video.iter().chain(&self.audio).map(|track| &**track).find(|track| track.id == id)
+    }
+}
+
+fn configuration(track: &Track, timestamp_ms: u32, give: &mut impl FnMut(TagParts<'_>)) {
+    if let Some(body) = mux::sequence_header(track) {
+        give(TagParts { kind: tag_kind(track.kind()), timestamp_ms, body: [&body, &[]] });
+    }
+}
+
+const fn tag_kind(kind: Kind) -> TagKind {
+    match kind {
+        Kind::Video => TagKind::Video,
+        Kind::Audio => TagKind::Audio,
+    }
+}
+
+/// Sound may begin a little before the first picture, which is media time zero; FLV has no time before zero.
+fn timestamp_ms(time: MediaTime) -> u32 {
+    time.as_millis().max(0) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::media::{AudioParams, Codec, Params, VideoParams};
+
+    fn track(id: u8, codec: Codec, rank: u8) -> Arc<Track> {
+        let params = match codec.kind() {
+            Kind::Video => Params::Video(VideoParams { width: 640, height: 360, reorder_depth: None }),
+            Kind::Audio => {
+                Params::Audio(AudioParams { sample_rate: 48_000, channels: 2, frame_samples: Some(1024) })
+            }
+        };
+        Arc::new(Track {
+            id: TrackId(id),
+            group: 0,
+            rank,
+            codec,
+            config: Bytes::from_static(b"config"),
+            params,
+        })
+    }
+
+    fn frame(track: u8, millis: i64) -> Frame {
+        let time = MediaTime::from_millis(millis);
+        let payload = Bytes::from_static(b"payload");
+        Frame { track: TrackId(track), pts: time, dts: time, keyframe: true, disposable: false, payload }
+    }
+
+    #[test]
+    fn the_most_preferred_track_of_each_kind_is_sent_and_no_other() {
+        let mut muxer = Muxer::default();
+        let tracks = [
+            track(0, Codec::H264, 1),
+            track(1, Codec::Aac, 0),
+            track(2, Codec::Aac, 1),
+            track(3, Codec::H264, 0),
+        ];
+        let mut kinds = Vec::new();
+        muxer.header(&tracks, MediaTime::from_millis(70), |tag| kinds.push((tag.kind, tag.timestamp_ms)));
+        assert_eq!(kinds, [(TagKind::Script, 0), (TagKind::Video, 70), (TagKind::Audio, 70)]);
+        let mut sent = Vec::new();
+        for id in 0..4 {
+            muxer.frame(&frame(id, 80), |tag| sent.push((id, tag.kind, tag.body[1].to_vec())));
+        }
+        let payload = b"payload".to_vec();
+        assert_eq!(sent, [(1, TagKind::Audio, payload.clone()), (3, TagKind::Video, payload)]);
+    }
+
+    #[test]
+    fn a_changed_track_sends_its_configuration_and_an_alternative_does_not() {
+        let mut muxer = Muxer::default();
+        muxer.header(&[track(0, Codec::H264, 0)], MediaTime::ZERO, |_| ());
+        let mut sent = Vec::new();
+        for changed in [track(0, Codec::H265, 0), track(5, Codec::H264, 1), track(1, Codec::Opus, 0)] {
+            muxer.track(&changed, MediaTime::ZERO, |tag| sent.push((changed.id.0, tag.kind)));
+        }
+        assert_eq!(sent, [(0, TagKind::Video), (1, TagKind::Audio)]);
+    }
+
+    #[test]
+    fn times_before_zero_become_zero_and_long_ones_wrap() {
+        let mut muxer = Muxer::default();
+        muxer.header(&[track(0, Codec::H264, 0)], MediaTime::ZERO, |_| ());
+        for (millis, expected) in [(-5, 0), (16_777_216, 16_777_216), ((1 << 32) + 7, 7)] {
+            muxer.frame(&frame(0, millis), |tag| assert_eq!(tag.timestamp_ms, expected));
+        }
+    }
+}

@@ -1,0 +1,406 @@
+//! A channel: the lasting name, its publisher of the moment, its broadcast and its viewers.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use tokio::sync::watch;
+
+use super::broadcast::{Broadcast, Subscriber};
+use super::feed::Start;
+use super::rendition::Rendition;
+use super::stats::SourceFigures;
+use super::takeover::Takeovers;
+use super::wire::{WireFormat, WireReader};
+use super::{Config, Metrics};
+use crate::clock;
+use crate::media::{ChannelName, Cue, Frame, MediaTime, Track};
+
+/// Outlives its publishers: viewers hold on to it while one goes and the next comes.
+#[derive(Debug)]
+pub struct Channel {
+    name: ChannelName,
+    config: Config,
+    metrics: Arc<Metrics>,
+    state: Mutex<State>,
+    viewers: [AtomicU64; Protocol::ALL.len()],
+    /// Rises whenever the channel goes on or off the air.
+    changes: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    broadcast: Option<Arc<Broadcast>>,
+    publisher: Option<Incumbent>,
+    /// Publishers so far: tells the present one from its predecessors.
+    generation: u64,
+    takeovers: Takeovers,
+    removed: bool,
+}
+
+#[derive(Debug)]
+struct Incumbent {
+    protocol: Protocol,
+    since: SystemTime,
+    dismissal: watch::Sender<Option<Dismissal>>,
+}
+
+/// How somebody publishes or watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Protocol {
+    /// RTMP and RTMPS.
+    Rtmp,
+    /// FLV over HTTP.
+    HttpFlv,
+    /// HLS and low-latency HLS.
+    Hls,
+}
+
+impl Protocol {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Rtmp, Self::HttpFlv, Self::Hls];
+
+    /// A label for metrics and status pages.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Rtmp => "rtmp",
+            Self::HttpFlv => "http_flv",
+            Self::Hls => "hls",
+        }
+    }
+}
+
+/// Why a publisher was sent away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Dismissal {
+    /// Another publisher came with the same key.
+    #[error("another publisher with the same key took over")]
+    Replaced,
+    /// The channel's key was rotated.
+    #[error("the stream key was changed")]
+    KeyRotated,
+    /// The channel was deleted.
+    #[error("the channel was deleted")]
+    ChannelRemoved,
+}
+
+/// Why a publisher is not let onto a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// Two encoders fight over the channel.
+    #[error(
+        "two encoders are taking this channel from each other; the one on the air stays: stop one of them"
+    )]
+    TakeoverFight,
+    /// The channel was deleted meanwhile.
+    #[error("the channel was deleted")]
+    ChannelRemoved,
+}
+
+/// Why there is nothing to watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// The channel is not on the air.
+    #[error("the channel is not live")]
+    Offline,
+    /// Nothing makes this rendition.
+    #[error("this rendition is not available")]
+    Unavailable,
+}
+
+/// A channel at a moment.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// A publisher is there.
+    pub live: bool,
+    /// The publisher went away a moment ago and may return; viewers wait.
+    pub interrupted: bool,
+    /// When the present publisher came in.
+    pub since: Option<SystemTime>,
+    /// What the present publisher speaks.
+    pub publisher: Option<Protocol>,
+    /// The broadcast's tracks.
+    pub tracks: Vec<Arc<Track>>,
+    /// Rates, GOP length and warnings.
+    pub figures: SourceFigures,
+    /// Viewers by protocol.
+    pub viewers: Vec<(Protocol, u64)>,
+}
+
+impl Channel {
+    pub(super) fn new(name: ChannelName, config: Config, metrics: Arc<Metrics>) -> Self {
+        Self {
+            name,
+            config,
+            metrics,
+            state: Mutex::default(),
+            viewers: Default::default(),
+            changes: watch::Sender::new(0),
+        }
+    }
+
+    /// The lasting name.
+    pub const fn name(&self) -> &ChannelName {
+        &self.name
+    }
+
+    /// Puts a publisher on the air, in the place of the one that may be there.
+    ///
+    /// # Errors
+    /// When takeovers come so fast that two encoders must be fighting, or the channel is deleted.
+    pub fn publish(self: &Arc<Self>, protocol: Protocol) -> Result<Publisher, PublishError> {
+        let mut state = self.state();
+        if state.removed {
+            return Err(PublishError::ChannelRemoved);
+        }
+        if state.publisher.is_some() {
+            if !state.takeovers.allow(clock::monotonic()) {
+                self.metrics.takeovers_refused.inc();
+                return Err(PublishError::TakeoverFight);
+            }
+            self.metrics.takeovers.inc();
+            state.dismiss(Dismissal::Replaced);
+        }
+        let broadcast =
+            state.broadcast.get_or_insert_with(|| Arc::new(Broadcast::new(self.config.budget()))).clone();
+        broadcast.enter();
+        state.generation += 1;
+        let (dismissal, dismissed) = watch::channel(None);
+        state.publisher = Some(Incumbent { protocol, since: clock::wall(), dismissal });
+        let generation = state.generation;
+        drop(state);
+        self.metrics.publishers.inc();
+        self.changed();
+        Ok(Publisher { channel: Arc::clone(self), broadcast, generation, dismissed })
+    }
+
+    /// Sends the publisher away, if there is one.
+    pub fn dismiss(&self, reason: Dismissal) {
+        self.state().dismiss(reason);
+    }
+
+    /// A place in a rendition's items, beginning with the newest keyframe.
+    ///
+    /// # Errors
+    /// When the channel is not on the air, or nothing makes this rendition.
+    pub fn subscribe(&self, rendition: &Rendition) -> Result<Subscriber, SubscribeError> {
+        self.subscribe_from(Start::Newest, rendition)
+    }
+
+    /// A place in a rendition's items, beginning where `start` says.
+    ///
+    /// # Errors
+    /// When the channel is not on the air, or nothing makes this rendition.
+    pub fn subscribe_from(&self, start: Start, rendition: &Rendition) -> Result<Subscriber, SubscribeError> {
+        Ok(self.broadcast(rendition)?.subscribe(start))
+    }
+
+    /// A place in the wire form `F` of a rendition, which is made once for all its viewers.
+    ///
+    /// # Errors
+    /// When the channel is not on the air, or nothing makes this rendition.
+    pub fn wire<F: WireFormat>(&self, rendition: Rendition) -> Result<WireReader, SubscribeError> {
+        let broadcast = self.broadcast(&rendition)?;
+        let mut forms = broadcast.wire.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(forms.reader::<F>(rendition, broadcast.budget(), || broadcast.subscribe(Start::Newest)))
+    }
+
+    /// Counts a viewer for as long as the guard lives.
+    pub fn viewer(self: &Arc<Self>, protocol: Protocol) -> Viewer {
+        self.viewers[protocol as usize].fetch_add(1, Ordering::Relaxed);
+        self.metrics.viewers(protocol).inc();
+        Viewer { channel: Arc::clone(self), protocol }
+    }
+
+    /// A viewer was too slow and was put on the newest keyframe.
+    pub fn lagged(&self, protocol: Protocol) {
+        self.metrics.lagged(protocol);
+    }
+
+    /// The channel at this moment.
+    pub fn status(&self) -> Status {
+        let state = self.state();
+        let broadcast = state.broadcast.as_ref();
+        let live = state.publisher.is_some();
+        Status {
+            live,
+            interrupted: broadcast.is_some() && !live,
+            since: state.publisher.as_ref().map(|publisher| publisher.since),
+            publisher: state.publisher.as_ref().map(|publisher| publisher.protocol),
+            tracks: broadcast.map(|broadcast| broadcast.tracks()).unwrap_or_default(),
+            figures: broadcast.filter(|_| live).map(|broadcast| broadcast.figures()).unwrap_or_default(),
+            viewers: Protocol::ALL.map(|protocol| (protocol, self.viewers_by(protocol))).to_vec(),
+        }
+    }
+
+    /// Whether a publisher is there.
+    pub fn is_live(&self) -> bool {
+        self.state().publisher.is_some()
+    }
+
+    /// Tells when the channel goes on or off the air.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    pub(super) fn remove(&self) {
+        let mut state = self.state();
+        state.removed = true;
+        state.dismiss(Dismissal::ChannelRemoved);
+        let broadcast = state.broadcast.take();
+        drop(state);
+        if let Some(broadcast) = broadcast {
+            broadcast.end();
+        }
+        self.changed();
+    }
+
+    /// Ends the broadcast now, for everybody.
+    pub(super) fn end(&self) {
+        let broadcast = self.state().broadcast.take();
+        if let Some(broadcast) = broadcast {
+            broadcast.end();
+        }
+        self.changed();
+    }
+
+    fn broadcast(&self, rendition: &Rendition) -> Result<Arc<Broadcast>, SubscribeError> {
+        match rendition {
+            // Until something is burned in, the programme is the source.
+            Rendition::Source | Rendition::Program { .. } => {
+                self.state().broadcast.clone().ok_or(SubscribeError::Offline)
+            }
+            Rendition::Converted { .. } => Err(SubscribeError::Unavailable),
+        }
+    }
+
+    fn viewers_by(&self, protocol: Protocol) -> u64 {
+        self.viewers[protocol as usize].load(Ordering::Relaxed)
+    }
+
+    /// The publisher of this generation went away; the broadcast waits for another.
+    fn depart(self: &Arc<Self>, generation: u64) {
+        let mut state = self.state();
+        if state.generation != generation {
+            return;
+        }
+        state.publisher = None;
+        let broadcast = state.broadcast.clone();
+        drop(state);
+        if let Some(broadcast) = broadcast {
+            broadcast.interrupt();
+            let channel = Arc::clone(self);
+            tokio::spawn(async move {
+                tokio::time::sleep(channel.config.resume_window).await;
+                channel.end_unless_resumed(generation);
+            });
+        }
+        self.changed();
+    }
+
+    fn end_unless_resumed(&self, generation: u64) {
+        let mut state = self.state();
+        if state.generation != generation || state.publisher.is_some() {
+            return;
+        }
+        let broadcast = state.broadcast.take();
+        drop(state);
+        if let Some(broadcast) = broadcast {
+            broadcast.end();
+            self.changed();
+        }
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|changes| *changes += 1);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn dismiss(&mut self, reason: Dismissal) {
+        if let Some(incumbent) = &self.publisher {
+            incumbent.dismissal.send_replace(Some(reason));
+        }
+    }
+}
+
+/// The one who writes a channel's broadcast. Never waits; whoever reads too slowly misses something.
+///
+/// Dropping it interrupts the broadcast, unless another publisher has taken over.
+#[derive(Debug)]
+pub struct Publisher {
+    channel: Arc<Channel>,
+    broadcast: Arc<Broadcast>,
+    generation: u64,
+    dismissed: watch::Receiver<Option<Dismissal>>,
+}
+
+impl Publisher {
+    /// Announces a track, or a change of it. Frames of tracks that were not announced are ignored.
+    pub fn configure(&mut self, track: Track) {
+        if self.is_on_air() {
+            self.broadcast.configure(track);
+        }
+    }
+
+    /// Hands on a frame whose timestamps are on the source's own clock.
+    pub fn write(&mut self, frame: Frame) {
+        if self.is_on_air() {
+            self.broadcast.write(frame);
+        }
+    }
+
+    /// Announces, updates or withdraws a cue, whose times are media time.
+    pub fn cue(&mut self, cue: Cue) {
+        if self.is_on_air() {
+            self.broadcast.cue(cue);
+        }
+    }
+
+    /// Media time of the newest frame: where a cue "now" stands.
+    pub fn newest(&self) -> MediaTime {
+        self.broadcast.newest()
+    }
+
+    /// Waits until the publisher is sent away. Cancel-safe.
+    pub async fn dismissed(&mut self) -> Dismissal {
+        match self.dismissed.wait_for(Option::is_some).await {
+            Ok(reason) => reason.unwrap_or(Dismissal::Replaced),
+            // The channel forgot us: that happens on a takeover.
+            Err(_) => Dismissal::Replaced,
+        }
+    }
+
+    fn is_on_air(&self) -> bool {
+        self.dismissed.borrow().is_none()
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.channel.metrics.publishers.dec();
+        self.channel.depart(self.generation);
+    }
+}
+
+/// Counts a viewer while it lives.
+#[derive(Debug)]
+pub struct Viewer {
+    channel: Arc<Channel>,
+    protocol: Protocol,
+}
+
+impl Drop for Viewer {
+    fn drop(&mut self) {
+        self.channel.viewers[self.protocol as usize].fetch_sub(1, Ordering::Relaxed);
+        self.channel.metrics.viewers(self.protocol).dec();
+    }
+}

@@ -1,0 +1,304 @@
+//! A ring with one writer and any number of readers at their own pace.
+//!
+//! The writer never waits. A reader that falls out of the ring is put on the newest join point and told how much it
+//! missed. Readers are woken when the writer says so, not at every item: a wake-up a reader and item is the largest
+//! cost of a relay after the send itself.
+
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use super::ring::{Budget, Ring, Slot};
+
+/// The writing and joining end of a feed.
+#[derive(Debug)]
+pub struct Feed<T, P> {
+    shared: Arc<Mutex<Shared<T, P>>>,
+}
+
+impl<T, P> Clone for Feed<T, P> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+/// Where a reader begins. One who falls behind always goes on at the newest join point.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Start {
+    /// At the newest join point: for those who watch.
+    #[default]
+    Newest,
+    /// At the oldest join point in memory: for those who make something of the stream.
+    Oldest,
+}
+
+/// A place in a feed.
+#[derive(Debug)]
+pub struct Reader<T, P> {
+    shared: Arc<Mutex<Shared<T, P>>>,
+    start: Start,
+    /// The next item to read; `None` until a join point was found.
+    next: Option<u64>,
+    /// Index into `Shared::parked`.
+    slot: usize,
+}
+
+/// What a reader gets at a time.
+#[derive(Debug)]
+pub struct Read<T, P> {
+    /// Set when the reader begins here, or begins again after it fell behind.
+    pub join: Option<Join<P>>,
+    /// The items, oldest first; never empty unless the feed is closed.
+    pub items: Vec<T>,
+    /// No item will follow.
+    pub closed: bool,
+}
+
+/// A beginning.
+#[derive(Debug)]
+pub struct Join<P> {
+    /// What to know before the first item.
+    pub preamble: P,
+    /// Items that this reader missed since it last read.
+    pub missed: u64,
+}
+
+#[derive(Debug)]
+struct Shared<T, P> {
+    ring: Ring<T, P>,
+    parked: Vec<Parked>,
+    /// Indices of `parked` that wait to be woken.
+    waiting: Vec<usize>,
+    /// Indices of `parked` that no reader uses.
+    vacant: Vec<usize>,
+    closed: bool,
+}
+
+#[derive(Debug, Default)]
+struct Parked {
+    waker: Option<Waker>,
+    waiting: bool,
+}
+
+impl<T: Clone, P: Clone> Feed<T, P> {
+    /// An empty feed.
+    pub fn new(budget: Budget) -> Self {
+        let shared = Shared {
+            ring: Ring::new(budget),
+            parked: Vec::new(),
+            waiting: Vec::new(),
+            vacant: Vec::new(),
+            closed: false,
+        };
+        Self { shared: Arc::new(Mutex::new(shared)) }
+    }
+
+    /// Appends an item. Readers see it at the next [`wake`](Self::wake), or earlier if they look.
+    pub fn push(&self, slot: Slot<T, P>) {
+        lock(&self.shared).ring.push(slot);
+    }
+
+    /// Wakes all readers that wait.
+    pub fn wake(&self) {
+        let wakers: Vec<Waker> = {
+            let mut shared = lock(&self.shared);
+            let Shared { parked, waiting, .. } = &mut *shared;
+            waiting
+                .drain(..)
+                .filter_map(|index| {
+                    parked[index].waiting = false;
+                    parked[index].waker.clone()
+                })
+                .collect()
+        };
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Says that no item will follow, and wakes all readers.
+    pub fn close(&self) {
+        lock(&self.shared).closed = true;
+        self.wake();
+    }
+
+    /// A reader that begins at a join point, or waits for the first.
+    pub fn reader(&self, start: Start) -> Reader<T, P> {
+        let mut shared = lock(&self.shared);
+        let slot = shared.vacant.pop().unwrap_or_else(|| {
+            shared.parked.push(Parked::default());
+            shared.parked.len() - 1
+        });
+        Reader { shared: Arc::clone(&self.shared), start, next: None, slot }
+    }
+}
+
+impl<T: Clone, P: Clone> Reader<T, P> {
+    /// Up to `limit` items, as soon as there is one. Cancel-safe.
+    pub async fn read(&mut self, limit: usize) -> Read<T, P> {
+        poll_fn(|context| self.poll_read(context, limit)).await
+    }
+
+    /// The polling form of [`read`](Self::read).
+    pub fn poll_read(&mut self, context: &mut Context<'_>, limit: usize) -> Poll<Read<T, P>> {
+        let mut shared = lock(&self.shared);
+        let ring = &shared.ring;
+        let join = match self.next {
+            Some(next) if next >= ring.first() => None,
+            lost => match (lost, self.start) {
+                (None, Start::Oldest) => ring.oldest_join(),
+                _ => ring.newest_join(),
+            }
+            .and_then(|sequence| {
+                let missed = lost.map_or(0, |next| sequence - next);
+                self.next = Some(sequence);
+                let preamble = ring.slot(sequence)?.preamble.clone()?;
+                Some(Join { preamble, missed })
+            }),
+        };
+        if let Some(next) = self.next.filter(|&next| next >= ring.first() && next < ring.end()) {
+            let items: Vec<T> = ring.range(next, limit).map(|slot| slot.value.clone()).collect();
+            self.next = Some(next + items.len() as u64);
+            return Poll::Ready(Read { join, items, closed: false });
+        }
+        if shared.closed {
+            return Poll::Ready(Read { join, items: Vec::new(), closed: true });
+        }
+        shared.park(self.slot, context.waker());
+        Poll::Pending
+    }
+}
+
+impl<T, P> Shared<T, P> {
+    fn park(&mut self, index: usize, waker: &Waker) {
+        let parked = &mut self.parked[index];
+        if !parked.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            parked.waker = Some(waker.clone());
+        }
+        if !parked.waiting {
+            parked.waiting = true;
+            self.waiting.push(index);
+        }
+    }
+}
+
+impl<T, P> Drop for Reader<T, P> {
+    fn drop(&mut self) {
+        let mut shared = lock(&self.shared);
+        // The index may still stand in `waiting`: the next reader that gets it is then woken once for nothing.
+        shared.parked[self.slot].waker = None;
+        shared.vacant.push(self.slot);
+    }
+}
+
+/// A panic while the lock was held cannot leave a ring half changed: every change is made by code that does not panic.
+fn lock<T, P>(shared: &Mutex<Shared<T, P>>) -> MutexGuard<'_, Shared<T, P>> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::MediaTime;
+
+    fn feed(items: usize) -> Feed<u32, &'static str> {
+        Feed::new(Budget { window: MediaTime::ZERO, bytes: usize::MAX, items })
+    }
+
+    fn slot(value: u32, key: bool) -> Slot<u32, &'static str> {
+        let time = MediaTime::from_millis(i64::from(value));
+        Slot { value, time, bytes: 1, preamble: key.then_some("tracks") }
+    }
+
+    fn poll(reader: &mut Reader<u32, &'static str>, limit: usize) -> Poll<Read<u32, &'static str>> {
+        reader.poll_read(&mut Context::from_waker(Waker::noop()), limit)
+    }
+
+    #[test]
+    fn a_reader_begins_at_the_newest_join_point() {
+        let feed = feed(100);
+        for (value, key) in [(0, true), (1, false), (2, true), (3, false)] {
+            feed.push(slot(value, key));
+        }
+        let mut reader = feed.reader(Start::Newest);
+        let Poll::Ready(read) = poll(&mut reader, 10) else { panic!("nothing to read") };
+        assert_eq!(read.items, [2, 3]);
+        assert_eq!(read.join.map(|join| (join.preamble, join.missed)), Some(("tracks", 0)));
+        assert!(poll(&mut reader, 10).is_pending());
+    }
+
+    #[test]
+    fn one_who_makes_something_of_the_stream_begins_at_the_oldest_join_point() {
+        let feed = Feed::new(Budget { window: MediaTime::MAX, bytes: usize::MAX, items: 100 });
+        for (value, key) in [(0, false), (1, true), (2, false), (3, true)] {
+            feed.push(slot(value, key));
+        }
+        let mut reader = feed.reader(Start::Oldest);
+        assert!(matches!(poll(&mut reader, 10), Poll::Ready(read) if read.items == [1, 2, 3]));
+    }
+
+    #[test]
+    fn a_reader_waits_for_the_first_join_point() {
+        let feed = feed(100);
+        feed.push(slot(0, false));
+        let mut reader = feed.reader(Start::Newest);
+        assert!(poll(&mut reader, 10).is_pending());
+        feed.push(slot(1, true));
+        assert!(
+            matches!(poll(&mut reader, 10), Poll::Ready(read) if read.items == [1] && read.join.is_some())
+        );
+    }
+
+    #[test]
+    fn a_reader_that_falls_behind_stands_at_the_newest_join_point_and_is_told() {
+        let feed = feed(4);
+        feed.push(slot(0, true));
+        let mut reader = feed.reader(Start::Newest);
+        assert!(poll(&mut reader, 10).is_ready());
+        for value in 1..20 {
+            feed.push(slot(value, value % 3 == 0));
+        }
+        let Poll::Ready(read) = poll(&mut reader, 10) else { panic!("nothing to read") };
+        assert_eq!(read.items, [18, 19]);
+        assert_eq!(read.join.map(|join| join.missed), Some(17));
+    }
+
+    #[test]
+    fn limits_and_closing_lose_nothing() {
+        let feed = feed(100);
+        for value in 0..5 {
+            feed.push(slot(value, value == 0));
+        }
+        let mut reader = feed.reader(Start::Newest);
+        feed.close();
+        let mut seen = Vec::new();
+        loop {
+            let Poll::Ready(read) = poll(&mut reader, 2) else { panic!("a closed feed never waits") };
+            assert!(read.items.len() <= 2);
+            seen.extend(read.items);
+            if read.closed {
+                break;
+            }
+        }
+        assert_eq!(seen, [0, 1, 2, 3, 4]);
+    }
+
+    #[tokio::test]
+    async fn readers_sleep_until_they_are_woken() {
+        let feed = feed(100);
+        let mut readers: Vec<_> = (0..3).map(|_| feed.reader(Start::Newest)).collect();
+        let tasks: Vec<_> = (0..3)
+            .map(|_| {
+                let mut reader = readers.pop().unwrap();
+                tokio::spawn(async move { reader.read(10).await.items })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        feed.push(slot(7, true));
+        feed.wake();
+        for task in tasks {
+            assert_eq!(task.await.unwrap(), [7]);
+        }
+        // Their places are free again, and are taken again.
+        let _again: Vec<_> = (0..3).map(|_| feed.reader(Start::Newest)).collect();
+        assert_eq!(lock(&feed.shared).parked.len(), 3);
+    }
+}

@@ -1,0 +1,30 @@
+//! Renditions: the forms of a broadcast that a viewer may ask for.
+
+use crate::media::Codec;
+
+/// A form of a broadcast.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Rendition {
+    /// What the broadcaster sends.
+    Source,
+    /// What viewers get by default: the source itself, until something is burned in.
+    Program {
+        /// Which audience variant; 0 is everybody's.
+        variant: u8,
+    },
+    /// Made from another rendition for outputs that cannot carry its codecs.
+    Converted {
+        /// What it is made from.
+        of: Box<Rendition>,
+        /// The picture's codec, or unchanged.
+        video: Option<Codec>,
+        /// The sound's codec, or unchanged.
+        audio: Option<Codec>,
+    },
+}
+
+impl Rendition {
+    /// The programme that everybody gets.
+    pub const PROGRAM: Self = Self::Program { variant: 0 };
+}

@@ -1,0 +1,25 @@
+//! onair: one self-contained server for live video.
+//!
+//! A protocol is a pure state machine plus a thin driver; all protocols meet only in the [`hub`], which moves
+//! immutable frames that it does not understand. `ARCHITECTURE.md` tells the rest.
+
+pub mod api;
+pub mod app;
+pub mod auth;
+pub mod bench;
+pub mod cli;
+pub mod clock;
+pub mod codec;
+pub mod config;
+pub mod context;
+pub mod demo;
+pub mod format;
+pub mod http;
+pub mod hub;
+pub mod log;
+pub mod media;
+pub mod metrics;
+pub mod net;
+pub mod protocol;
+pub mod setting;
+pub mod store;

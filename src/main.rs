@@ -1,0 +1,7 @@
+//! The `onair` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    onair::cli::run()
+}

@@ -1,0 +1,19 @@
+//! The words every part of the server shares: media time, tracks, frames, cues, metadata, signals, names.
+//!
+//! Nothing here knows a protocol, a container or a codec's bits; everything above speaks in these types.
+
+mod cue;
+mod frame;
+mod metadata;
+mod name;
+mod signal;
+mod time;
+mod track;
+
+pub use cue::{Cue, CueId, CueOrigin, CueState};
+pub use frame::Frame;
+pub use metadata::TimedMetadata;
+pub use name::{ChannelName, InvalidName};
+pub use signal::Signal;
+pub use time::MediaTime;
+pub use track::{AudioParams, Codec, Kind, Params, Track, TrackId, VideoParams};

@@ -1,0 +1,368 @@
+//! From a broadcast's frames to the parts and segments of its HLS renditions.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::format::fmp4::{ParameterSets, init_segment};
+use crate::media::{Cue, Frame, Kind, MediaTime, Track, TrackId};
+
+use super::date_range::DateRanges;
+use super::media_playlist::MediaPlaylist;
+use super::pace::{Pace, PackagerConfig};
+use super::writer::{Boundaries, Writer};
+
+/// The main rendition's name in URIs.
+const MAIN: &str = "main";
+/// Without a second keyframe in so much media, the GOP is taken to be long.
+const LONG_GOP: MediaTime = MediaTime::from_millis(2200);
+/// Media watched at least before the pace is decided.
+const MEASURED: MediaTime = MediaTime::from_millis(900);
+/// Sound waits so long for a picture that was announced.
+const PICTURE_WAIT: MediaTime = MediaTime::from_millis(3000);
+/// A returning publisher's tracks are waited for so long.
+const RETURN_WAIT: MediaTime = MediaTime::from_millis(1000);
+/// Bytes and frames held back at most before the pace is decided.
+const HELD_BYTES: usize = 16 << 20;
+const HELD_FRAMES: usize = 8192;
+
+/// Makes a broadcast's renditions: the main one, with picture and preferred sound together, so that a player needs
+/// one request a part; and one for each alternative sound.
+///
+/// For the first seconds it only watches, because a playlist's part target and target duration are promises for its
+/// lifetime. It watches again after an interruption, to see which tracks came back.
+///
+/// An interruption, and timestamps that jump, end the segment; the next begins with `EXT-X-DISCONTINUITY` and true
+/// media time. (Players do not jump over a hole of that size by themselves, and wait through `EXT-X-GAP`; over a
+/// discontinuity they play on at once.) A new init segment comes with a new codec or another set of tracks, and
+/// with changed sound; a picture that changes size with the same codec goes on in-band.
+#[derive(Debug)]
+pub struct Packager {
+    config: PackagerConfig,
+    tracks: Vec<Arc<Track>>,
+    /// Frames held back while the packager watches.
+    watching: Option<Watch>,
+    writers: Vec<Writer>,
+    /// Tracks that brought frames since the last interruption.
+    active: Vec<TrackId>,
+    /// The tracks changed in a way that needs a new init segment, at the next keyframe.
+    changed: bool,
+    date_ranges: DateRanges,
+    ended: bool,
+}
+
+#[derive(Debug, Default)]
+struct Watch {
+    frames: Vec<Frame>,
+    bytes: usize,
+}
+
+impl Packager {
+    /// A packager that has seen nothing yet.
+    pub fn new(config: PackagerConfig) -> Self {
+        Self {
+            config,
+            tracks: Vec::new(),
+            watching: Some(Watch::default()),
+            writers: Vec::new(),
+            active: Vec::new(),
+            changed: false,
+            date_ranges: DateRanges::default(),
+            ended: false,
+        }
+    }
+
+    /// The main rendition; `None` until the pace is decided.
+    pub fn main(&self) -> Option<&MediaPlaylist> {
+        self.playlists().next()
+    }
+
+    /// The main rendition first, then the alternative sounds; none until the pace is decided.
+    pub fn playlists(&self) -> impl Iterator<Item = &MediaPlaylist> {
+        self.writers.iter().map(Writer::playlist)
+    }
+
+    /// The tracks in the main rendition, the leading one first.
+    pub fn main_tracks(&self) -> impl Iterator<Item = &Arc<Track>> {
+        self.writers.iter().take(1).flat_map(Writer::tracks)
+    }
+
+    /// The alternative sounds with their tracks.
+    pub fn alternatives(&self) -> impl Iterator<Item = (&MediaPlaylist, &Track)> {
+        self.writers.iter().skip(1).filter_map(|writer| Some((writer.playlist(), &**writer.tracks().next()?)))
+    }
+
+    /// The cues that playlists speak of.
+    pub const fn date_ranges(&self) -> &DateRanges {
+        &self.date_ranges
+    }
+
+    /// The broadcast is over and everything is in the playlists.
+    pub const fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Announces a track or a change of it.
+    pub fn track(&mut self, track: Arc<Track>) {
+        let Some(known) = self.tracks.iter_mut().find(|known| known.id == track.id) else {
+            self.tracks.push(track);
+            return;
+        };
+        let in_band = known.codec == track.codec && track.kind() == Kind::Video;
+        let same = **known == *track;
+        *known = Arc::clone(&track);
+        if in_band {
+            self.writers.iter_mut().for_each(|writer| writer.update_track(&track));
+        } else if !same && self.writers.iter().any(|writer| writer.carries(track.id)) {
+            self.changed = true;
+        }
+    }
+
+    /// Adds a frame; decoding times rise within a track, tracks are interleaved roughly.
+    pub fn frame(&mut self, frame: Frame) {
+        let Some(kind) = self.kind(frame.track).filter(|_| !self.ended) else { return };
+        let first = !self.active.contains(&frame.track);
+        if first {
+            self.active.push(frame.track);
+        }
+        if let Some(watch) = &mut self.watching {
+            // Nothing can be shown before the first keyframe.
+            if kind == Kind::Video && !frame.keyframe && !watch.has_track(frame.track) {
+                return;
+            }
+            watch.push(frame);
+            self.decide(false);
+            return;
+        }
+        if first && self.is_wanted(frame.track) {
+            self.changed = true;
+        }
+        self.route(frame);
+    }
+
+    /// Announces, updates or withdraws a cue.
+    pub fn cue(&mut self, cue: Cue) {
+        let now = self.main().map_or(MediaTime::ZERO, MediaPlaylist::end);
+        self.date_ranges.announce(cue, now);
+    }
+
+    /// The publisher went away, or frames were missed: what comes next does not continue what was.
+    pub fn interrupted(&mut self) {
+        self.decide(true);
+        self.writers.iter_mut().for_each(Writer::interrupt);
+        self.active.clear();
+        self.watching = Some(Watch::default());
+    }
+
+    /// The broadcast is over.
+    pub fn ended(&mut self) {
+        self.decide(true);
+        self.writers.iter_mut().for_each(Writer::finish);
+        self.ended = true;
+    }
+
+    fn kind(&self, id: TrackId) -> Option<Kind> {
+        self.tracks.iter().find(|track| track.id == id).map(|track| track.kind())
+    }
+
+    /// Goes to work with the frames held back, once they tell enough, or in any case where nothing more will come.
+    fn decide(&mut self, in_any_case: bool) {
+        let Some(watch) = &self.watching else { return };
+        let enough = watch.is_full()
+            || if self.writers.is_empty() { self.knows_pace(watch) } else { self.knows_tracks(watch) };
+        if watch.frames.is_empty() || !(enough || in_any_case) {
+            return;
+        }
+        let Some(watch) = self.watching.take() else { return };
+        self.begin(watch);
+    }
+
+    fn knows_pace(&self, watch: &Watch) -> bool {
+        let Some(picture) = self.preferred(Kind::Video) else {
+            let announced = self.tracks.iter().any(|track| track.kind() == Kind::Video);
+            return watch.span() >= if announced { PICTURE_WAIT } else { MEASURED };
+        };
+        let frames = watch.of(picture.id);
+        let span = span(&frames);
+        let keyframes = frames.iter().filter(|(_, keyframe)| *keyframe).count();
+        span >= LONG_GOP || (keyframes > 1 && span >= MEASURED)
+    }
+
+    fn knows_tracks(&self, watch: &Watch) -> bool {
+        let expected = self.writers.iter().flat_map(Writer::tracks);
+        expected.map(|track| track.id).all(|id| watch.has_track(id)) || watch.span() >= RETURN_WAIT
+    }
+
+    fn begin(&mut self, watch: Watch) {
+        self.lay_out(&watch);
+        // Sound from before the first picture has nothing to go with.
+        let lead =
+            self.main_tracks().next().filter(|track| track.kind() == Kind::Video).map(|track| track.id);
+        let start = lead.and_then(|lead| watch.of(lead).first().map(|(dts, _)| *dts));
+        let start = start.unwrap_or(MediaTime::from_nanos(i64::MIN));
+        for frame in watch.frames {
+            if Some(frame.track) == lead || frame.dts >= start {
+                self.route(frame);
+            }
+        }
+    }
+
+    /// Gives a frame to its renditions.
+    fn route(&mut self, frame: Frame) {
+        if self.changed && self.may_change_at(&frame) {
+            self.changed = false;
+            self.lay_out(&Watch::default());
+        }
+        let stale = |writer: &Writer| {
+            writer.tracks().any(|carried| carried.id == frame.track && !self.tracks.contains(carried))
+        };
+        // A track that waits for its new init segment would be garbage under the old one.
+        if self.changed && self.writers.iter().any(stale) {
+            return;
+        }
+        let Some((main, others)) = self.writers.split_first_mut() else { return };
+        if !main.carries(frame.track) {
+            let other = others.iter_mut().find(|other| other.carries(frame.track));
+            return other.into_iter().for_each(|other| other.push(frame.clone()));
+        }
+        let before = main.cuts();
+        main.push(frame);
+        let after = main.cuts();
+        if after.discontinuities > before.discontinuities {
+            others.iter_mut().for_each(Writer::interrupt);
+        } else if after.segments > before.segments {
+            others.iter_mut().for_each(Writer::cut);
+        }
+        if after.segments > before.segments
+            && let Some(main) = self.writers.first()
+        {
+            self.date_ranges.forget_before(main.playlist());
+        }
+    }
+
+    /// A new init segment can take effect at a keyframe of the picture that will lead, or with any sound where there
+    /// is no picture.
+    fn may_change_at(&self, frame: &Frame) -> bool {
+        let lead = self.preferred(Kind::Video).or_else(|| self.preferred(Kind::Audio));
+        lead.is_some_and(|lead| lead.id == frame.track && frame.keyframe)
+    }
+
+    /// The track would be in a rendition if the layout was made now, and is not.
+    fn is_wanted(&self, id: TrackId) -> bool {
+        let layout = self.layout();
+        layout.iter().flatten().any(|track| track.id == id)
+            && !self.writers.iter().any(|writer| writer.carries(id))
+    }
+
+    /// The preferred one of the tracks of a kind that bring frames and can be described to a player.
+    fn preferred(&self, kind: Kind) -> Option<&Arc<Track>> {
+        self.usable(kind).min_by_key(|track| (track.group, track.rank, track.id))
+    }
+
+    fn usable(&self, kind: Kind) -> impl Iterator<Item = &Arc<Track>> {
+        self.tracks.iter().filter(move |track| {
+            track.kind() == kind
+                && self.active.contains(&track.id)
+                && init(std::slice::from_ref(track)).is_some()
+        })
+    }
+
+    /// The tracks of each rendition: the main one first, led by the picture where there is one.
+    fn layout(&self) -> Vec<Vec<Arc<Track>>> {
+        let sound = self.preferred(Kind::Audio);
+        let main: Vec<_> = self.preferred(Kind::Video).into_iter().chain(sound).cloned().collect();
+        let mut renditions = vec![main];
+        if let Some(sound) = sound {
+            let other = |track: &&Arc<Track>| track.group == sound.group && track.id != sound.id;
+            let mut others: Vec<_> = self.usable(Kind::Audio).filter(other).cloned().collect();
+            others.sort_by_key(|track| (track.rank, track.id));
+            renditions.extend(others.into_iter().map(|track| vec![track]));
+        }
+        renditions
+    }
+
+    /// Makes the renditions fit the tracks; `watch` holds the frames that tell a new broadcast's pace.
+    fn lay_out(&mut self, watch: &Watch) {
+        let mut layout = self.layout().into_iter();
+        let Some(main) = layout.next().filter(|main| !main.is_empty()) else { return };
+        let pace = match self.writers.first() {
+            Some(writer) => *writer.playlist().pace(),
+            None => self.measure(&main[0], watch),
+        };
+        self.set_tracks(MAIN, main, pace, Boundaries::Own);
+        for tracks in layout {
+            let name = format!("audio{}", tracks[0].id.0);
+            let mut pace = Pace::of_audio(self.audio_frame(&tracks[0], watch), &self.config);
+            // One playlist's segments mirror the other's, so that both have the same numbers.
+            pace.target_duration = self
+                .writers
+                .first()
+                .map_or(pace.target_duration, |main| main.playlist().pace().target_duration);
+            self.set_tracks(&name, tracks, pace, Boundaries::Followed);
+        }
+    }
+
+    fn set_tracks(&mut self, name: &str, tracks: Vec<Arc<Track>>, pace: Pace, boundaries: Boundaries) {
+        let Some(init) = init(&tracks) else { return };
+        let known = self.writers.iter().position(|writer| writer.playlist().name() == name);
+        let index = known.unwrap_or_else(|| {
+            self.writers.push(Writer::new(name, pace, boundaries, &self.config));
+            self.writers.len() - 1
+        });
+        let writer = &mut self.writers[index];
+        let fits = |(old, new): (&Arc<Track>, &Arc<Track>)| {
+            old.id == new.id && old.codec == new.codec && (old == new || new.kind() == Kind::Video)
+        };
+        if writer.tracks().count() != tracks.len() || !writer.tracks().zip(&tracks).all(fits) {
+            writer.set_tracks(tracks, init);
+        }
+    }
+
+    fn measure(&self, lead: &Arc<Track>, watch: &Watch) -> Pace {
+        match lead.kind() {
+            Kind::Video => Pace::of_video(&watch.of(lead.id), &self.config),
+            Kind::Audio => Pace::of_audio(self.audio_frame(lead, watch), &self.config),
+        }
+    }
+
+    /// How long a frame of this sound lasts.
+    fn audio_frame(&self, track: &Arc<Track>, watch: &Watch) -> MediaTime {
+        let first = watch.frames.iter().find(|frame| frame.track == track.id);
+        first.map_or(MediaTime::from_millis(20), |frame| super::lane::audio_duration(track, &frame.payload))
+    }
+}
+
+impl Watch {
+    fn push(&mut self, frame: Frame) {
+        self.bytes += frame.payload.len();
+        self.frames.push(frame);
+    }
+
+    fn is_full(&self) -> bool {
+        self.bytes >= HELD_BYTES || self.frames.len() >= HELD_FRAMES
+    }
+
+    fn has_track(&self, id: TrackId) -> bool {
+        self.frames.iter().any(|frame| frame.track == id)
+    }
+
+    fn of(&self, id: TrackId) -> Vec<(MediaTime, bool)> {
+        let mine = self.frames.iter().filter(|frame| frame.track == id);
+        mine.map(|frame| (frame.dts, frame.keyframe)).collect()
+    }
+
+    fn span(&self) -> MediaTime {
+        let times = || self.frames.iter().map(|frame| frame.dts);
+        times().min().zip(times().max()).map_or(MediaTime::ZERO, |(first, last)| last - first)
+    }
+}
+
+fn span(frames: &[(MediaTime, bool)]) -> MediaTime {
+    frames.first().zip(frames.last()).map_or(MediaTime::ZERO, |(first, last)| last.0 - first.0)
+}
+
+/// The init segment of these tracks, if they can be described.
+fn init(tracks: &[Arc<Track>]) -> Option<Bytes> {
+    let tracks: Vec<&Track> = tracks.iter().map(|track| &**track).collect();
+    init_segment(&tracks, ParameterSets::InBand).ok()
+}

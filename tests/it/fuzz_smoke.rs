@@ -1,0 +1,239 @@
+//! The fuzz targets' own functions over real recordings and mutations of them: the same inputs every time. `make fuzz`
+//! looks further.
+//!
+//! With `ONAIR_FUZZ_CORPUS=fuzz/corpus` the recordings are also written there, for the fuzzer to begin with.
+
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use onair::format::flv::file::TagKind;
+
+use crate::support::{Content, Fixture, Packet};
+use targets::Target;
+
+#[path = "../../fuzz/src/targets.rs"]
+mod targets;
+
+/// Mutations of each recording.
+const ROUNDS: usize = 1_000;
+
+/// Recordings with every codec and both forms of tags.
+const RECORDINGS: [&str; 9] = [
+    "h264-aac",
+    "h264-bframes-aac",
+    "resolution-2",
+    "hevc-aac",
+    "hevc-bframes-aac",
+    "av1-aac",
+    "av1-opus",
+    "vp9-opus",
+    "audio-only",
+];
+
+/// What the fuzzer has found: target and input, in hexadecimal.
+const FOUND: [(&str, &str); 1] = [
+    // An SPS of 16 bits a sample, which the record has no room for.
+    (
+        "hvcc",
+        "0101600000109000000000003cf000fcfdf8f800000f04200001001840016000000301600000030290080003000003963c96\
+         8090210001002b42010101600000030090000003000003003ca0080b2123790aa065241a35bfccbfdf66fe56fffffcfb8fff\
+         ff0000000000000000000000482e32357475352f482d",
+    ),
+];
+
+/// A small generator of reproducible numbers (xorshift64*).
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % limit.max(1)
+    }
+}
+
+/// One to four changes of the kinds that break readers.
+fn mutated(seed: &[u8], numbers: &mut Numbers) -> Vec<u8> {
+    let mut bytes = seed.to_vec();
+    for _ in 0..=numbers.below(4) {
+        let at = numbers.below(bytes.len());
+        match numbers.below(7) {
+            0 => bytes.truncate(at),
+            1 if at < bytes.len() => bytes[at] ^= 1 << numbers.below(8),
+            2 if at < bytes.len() => bytes[at] = [0, 1, 0x7f, 0x80, 0xff][numbers.below(5)],
+            3 => bytes.insert(at, numbers.below(256) as u8),
+            4 if at < bytes.len() => drop(bytes.remove(at)),
+            5 => {
+                let end = (at + 4).min(bytes.len());
+                bytes[at..end].fill(0xff);
+            }
+            _ => {
+                let end = (at + numbers.below(64)).min(bytes.len());
+                let copy = bytes[at..end].to_vec();
+                let to = numbers.below(bytes.len());
+                bytes.splice(to..to, copy);
+            }
+        }
+    }
+    bytes
+}
+
+/// What a target is begun with.
+fn seeds(target: &str) -> Vec<Vec<u8>> {
+    match target {
+        "flv_file" => RECORDINGS
+            .map(|name| {
+                let file = std::fs::read(Fixture::path(name)).unwrap();
+                [&[0][..], &file[..4_000.min(file.len())]].concat()
+            })
+            .to_vec(),
+        "flv" => RECORDINGS.map(messages).to_vec(),
+        "avcc" => configurations(*b"avc1"),
+        "hvcc" => configurations(*b"hvc1"),
+        "asc" => [configurations(*b"mp4a"), configurations(*b"Opus")].concat(),
+        "sps" => parameter_sets(),
+        "handshake" | "session" => wire().iter().map(|wire| [&[200][..], wire].concat()).collect(),
+        // Behind the handshake.
+        "chunks" => wire().iter().map(|wire| [&[100][..], &wire[3073..]].concat()).collect(),
+        "amf0" => vectors("amf0_cues.json", "hex"),
+        "amf3" => vec![
+            [&[0x0a, 0x0b, 1, 3, b'k', 4, 5, 3, b's', 6, 3, b'v', 1][..], &[0x09, 5, 1, 4, 1, 4, 2]].concat(),
+            [&[0x05][..], &1.5_f64.to_be_bytes(), &[0x0c, 7, 1, 2, 3, 6, 0, 8, 1], &0.0_f64.to_be_bytes()]
+                .concat(),
+        ],
+        "cue_message" => vec![
+            vectors("amf0_cues.json", "hex")
+                .iter()
+                .flat_map(|message| {
+                    [&u16::try_from(message.len()).unwrap().to_be_bytes()[..], message].concat()
+                })
+                .collect(),
+        ],
+        "scte35" => vectors("scte35.json", "base64"),
+        other => panic!("{other} has no seeds"),
+    }
+}
+
+/// The messages of a recording as the target `flv` reads them.
+fn messages(name: &str) -> Vec<u8> {
+    let tags = Fixture::read(name).tags;
+    let message = |tag: &onair::format::flv::file::Tag| {
+        let length = u16::try_from(tag.body.len()).unwrap().to_be_bytes();
+        [&[u8::from(tag.kind == TagKind::Audio)][..], &length, &tag.body].concat()
+    };
+    tags.iter().take(14).flat_map(message).collect()
+}
+
+fn configurations(wanted: [u8; 4]) -> Vec<Vec<u8>> {
+    let tags = RECORDINGS.iter().flat_map(|name| Fixture::read(name).tags);
+    let record = |tag| match Packet::parse(&tag) {
+        Content::Config { codec, record } if codec == wanted => Some(record.to_vec()),
+        _ => None,
+    };
+    tags.filter_map(record).collect()
+}
+
+/// For each branch of the target `sps`: parameter sets, records, payloads.
+fn parameter_sets() -> Vec<Vec<u8>> {
+    let with = |branch: u8, bytes: &[u8]| [&[branch], bytes].concat();
+    let mut seeds = Vec::new();
+    for record in configurations(*b"avc1") {
+        seeds.push(with(0, &record[8..8 + usize::from(record[7])]));
+    }
+    for record in configurations(*b"hvc1") {
+        // Behind the VPS array: type, count, length.
+        let vps = usize::from(record[27]);
+        let sps = 28 + vps + 5;
+        seeds.push(with(1, &record[sps..sps + usize::from(record[sps - 1])]));
+    }
+    seeds.extend(configurations(*b"av01").iter().map(|record| with(2, record)));
+    seeds.extend(configurations(*b"vp09").iter().map(|record| with(3, &record[4..])));
+    for name in RECORDINGS {
+        let packets = crate::support::fixture::packets(&Fixture::read(name).tags);
+        for packet in packets.iter().filter(|packet| packet.is_video()).take(3) {
+            let branch = match &packet.codec {
+                b"avc1" => 4,
+                b"hvc1" => 5,
+                _ => 6,
+            };
+            seeds.push(with(branch, &packet.payload));
+            seeds.push(with(7, &packet.payload));
+        }
+    }
+    seeds
+}
+
+/// What real encoders sent.
+fn wire() -> Vec<Vec<u8>> {
+    let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/protocol/rtmp/wire/testdata");
+    let mut files: Vec<_> = std::fs::read_dir(recorded).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files.iter().map(|file| std::fs::read(file).unwrap()).collect()
+}
+
+fn vectors(file: &str, field: &str) -> Vec<Vec<u8>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("media-fixtures/vectors").join(file);
+    let vectors: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let text = vectors.as_array().unwrap().iter().filter_map(|vector| vector[field].as_str());
+    let bytes = |text: &str| match field {
+        "hex" => bytes_of(text),
+        _ => STANDARD.decode(text.trim()).unwrap_or_default(),
+    };
+    text.map(bytes).collect()
+}
+
+fn bytes_of(hex: &str) -> Vec<u8> {
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+}
+
+fn survive((name, target): Target) {
+    let seeds = seeds(name);
+    assert!(!seeds.is_empty() && seeds.iter().any(|seed| !seed.is_empty()));
+    if let Some(corpus) = std::env::var_os("ONAIR_FUZZ_CORPUS") {
+        let directory = Path::new(&corpus).join(name);
+        std::fs::create_dir_all(&directory).unwrap();
+        for (number, seed) in seeds.iter().enumerate() {
+            std::fs::write(directory.join(format!("recorded-{number}")), seed).unwrap();
+        }
+    }
+    let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
+    for seed in &seeds {
+        target(seed);
+        for cut in 0..seed.len().min(200) {
+            target(&seed[..cut]);
+        }
+        for _ in 0..ROUNDS {
+            target(&mutated(seed, &mut numbers));
+        }
+    }
+}
+
+#[test]
+fn every_target_survives_mutated_recordings() {
+    std::thread::scope(|scope| {
+        for target in targets::ALL {
+            scope.spawn(move || survive(target));
+        }
+    });
+}
+
+#[test]
+fn what_was_found_stays_mended() {
+    for (name, input) in FOUND {
+        let (_, target) = targets::ALL.into_iter().find(|(known, _)| *known == name).unwrap();
+        target(&bytes_of(input));
+    }
+}
+
+#[test]
+fn every_target_is_a_program() {
+    let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/fuzz_targets");
+    let mut names: Vec<String> = std::fs::read_dir(programs)
+        .unwrap()
+        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    assert_eq!(names, targets::ALL.map(|(name, _)| name));
+}

@@ -1,0 +1,12 @@
+//! Everything that needs the whole server, or looks at the whole tree, in one binary: it links once.
+
+mod api;
+mod cache;
+mod fanout;
+mod fuzz_smoke;
+mod hls;
+mod layers;
+mod malformed;
+mod matrix;
+mod shutdown;
+mod support;

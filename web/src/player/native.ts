@@ -1,0 +1,66 @@
+/** HLS by the browser itself, for those without Media Source Extensions (iPhones before iOS 17.1). */
+
+import type { Player, PlayerEvents, PlayerStats } from './player.ts'
+
+/** Farther behind than this is jumped, seconds. */
+const FAR_BEHIND = 8
+
+export class NativePlayer implements Player {
+  readonly protocol = 'HLS'
+  readonly #video: HTMLVideoElement
+  readonly #url: string
+  readonly #events: PlayerEvents
+
+  static supportedBy(video: HTMLVideoElement): boolean {
+    return video.canPlayType('application/vnd.apple.mpegurl') !== ''
+  }
+
+  constructor(video: HTMLVideoElement, url: string, events: PlayerEvents) {
+    this.#video = video
+    this.#url = url
+    this.#events = events
+  }
+
+  start(): void {
+    this.#video.addEventListener('error', this.#onError)
+    this.#video.addEventListener('ended', this.#onEnded)
+    this.#video.addEventListener('playing', this.#onPlaying)
+    this.#video.src = this.#url
+  }
+
+  destroy(): void {
+    this.#video.removeEventListener('error', this.#onError)
+    this.#video.removeEventListener('ended', this.#onEnded)
+    this.#video.removeEventListener('playing', this.#onPlaying)
+    this.#video.removeAttribute('src')
+    this.#video.load()
+  }
+
+  wallClockAt(mediaTime: number): number | null {
+    // Safari's name for the EXT-X-PROGRAM-DATE-TIME of media time zero.
+    const startDate = (this.#video as HTMLVideoElement & { getStartDate?: () => Date }).getStartDate?.().getTime()
+    return startDate && Number.isFinite(startDate) ? startDate + mediaTime * 1000 : null
+  }
+
+  seekToLive(): void {
+    const { seekable } = this.#video
+    if (seekable.length > 0) this.#video.currentTime = seekable.end(seekable.length - 1)
+  }
+
+  stats(): PlayerStats {
+    return { bitrate: null, codecs: null }
+  }
+
+  readonly #onPlaying = (): void => {
+    const { seekable, currentTime } = this.#video
+    if (seekable.length > 0 && seekable.end(seekable.length - 1) - currentTime > FAR_BEHIND) this.seekToLive()
+  }
+
+  readonly #onEnded = (): void => this.#events.failed('gone', 'the playlist ended')
+
+  readonly #onError = (): void => {
+    const error = this.#video.error
+    const reason = error?.code === MediaError.MEDIA_ERR_DECODE ? 'media' : 'network'
+    this.#events.failed(reason, error?.message ?? 'the browser gave no reason')
+  }
+}

@@ -1,0 +1,61 @@
+/** What the page asks of a way to play, whatever protocol is behind it. */
+
+/** Which way the picture takes to the viewer. */
+export type Protocol = 'LL-HLS' | 'HLS'
+
+/** Why a player gave up. The page decides whether to try again. */
+export type PlayerFailure =
+  /** The stream is not there (any more). */
+  | 'gone'
+  /** The network or the server failed. */
+  | 'network'
+  /** The browser could not decode it, though it said it could. */
+  | 'media'
+  /** The browser has no decoder for this codec. */
+  | 'codec'
+
+/** Numbers for the quality panel. `null`: not known to this player. */
+export interface PlayerStats {
+  /** Bits per second of the stream, averaged over the last seconds. */
+  bitrate: number | null
+  /** Codecs as in RFC 6381. */
+  codecs: string | null
+}
+
+/**
+ * Plays one live stream in one `<video>`. Made ready by its constructor, used once: after `failed` or `destroy` another
+ * is made. It drives the element's source, position and rate; play, pause and sound belong to the page.
+ */
+export interface Player {
+  readonly protocol: Protocol
+  /** Connects and starts to fill the buffer. */
+  start(): void
+  /** Leaves the element without a source. Idempotent; no event comes after it. */
+  destroy(): void
+  /**
+   * The wall-clock time (ms since the Unix epoch, on the server's clock) at which the broadcaster's frame of this
+   * media time was taken in; null while unknown. Latency, and whatever is drawn on a frame, is computed from it.
+   */
+  wallClockAt(mediaTime: number): number | null
+  /** Jumps to the newest position that plays smoothly. */
+  seekToLive(): void
+  stats(): PlayerStats
+}
+
+/** What a player tells while it lives. */
+export interface PlayerEvents {
+  /** It has given up; `destroy` it. */
+  failed(reason: PlayerFailure, detail: string): void
+}
+
+/** Seconds of media buffered ahead of the position that is playing. */
+export function bufferedAhead(video: HTMLVideoElement): number {
+  const { buffered, currentTime } = video
+  for (let index = 0; index < buffered.length; index += 1) {
+    // A hair of tolerance: a position just before a range's start plays into it.
+    if (currentTime >= buffered.start(index) - 0.1 && currentTime < buffered.end(index)) {
+      return buffered.end(index) - currentTime
+    }
+  }
+  return 0
+}

@@ -1,0 +1,296 @@
+/** One viewer at one channel: asks the server how things stand, keeps a player going, and tells the page what to show. */
+
+import { ApiError, type Api, type Channel, type FailureReason } from '../lib/api.ts'
+import { Backoff } from '../lib/backoff.ts'
+import { copyFrame } from '../lib/frames.ts'
+import { Repeat } from '../lib/repeat.ts'
+import { openPlayer } from '../player/open.ts'
+import { bufferedAhead, type Player, type PlayerFailure } from '../player/player.ts'
+import { phaseOf, type Phase } from './phase.ts'
+
+/** How often the server is asked while all is well, ms. */
+const POLL_LIVE_MS = 5000
+/** The same while the broadcaster is away for a moment: the return should show at once. */
+const POLL_INTERRUPTED_MS = 1000
+const POLL_HIDDEN_MS = 15_000
+/** How long the picture may stand still though the channel is live, before a new player is made, ms. */
+const STANDSTILL_MS = 5000
+/** The same right after the broadcaster came back. */
+const STANDSTILL_AFTER_RETURN_MS = 2500
+/** A picture that has not moved for this long has stalled, ms. */
+const STALL_MS = 600
+/** How often the picture is looked at, ms. */
+const OBSERVE_MS = 250
+/** A new reading of the server's clock now and then, ms. */
+const CLOCK_MS = 60_000
+
+/** What the quality panel and the live badge show; `null`: not known. */
+export interface Readings {
+  latency: number | null
+  buffer: number
+  rate: number
+  width: number
+  height: number
+  framesPerSecond: number | null
+  bitrate: number | null
+  codecs: string | null
+  dropped: number
+  decoded: number
+}
+
+export class WatchSession {
+  channel = $state.raw<Channel | null>(null)
+  readings = $state.raw<Readings | null>(null)
+  protocol = $state.raw<Player['protocol'] | null>(null)
+  /** A copy of the last frame stands in for the picture. */
+  frozen = $state.raw(false)
+  #failure = $state.raw<FailureReason | null>(null)
+  #picture = $state.raw<'none' | 'opening' | 'playing' | 'waiting' | 'paused'>('none')
+  #playerFailure = $state.raw<PlayerFailure | null>(null)
+  #unsupported = $state.raw(false)
+  #played = $state.raw(false)
+
+  readonly phase: Phase = $derived(
+    phaseOf({
+      channel: this.channel,
+      failure: this.#failure,
+      picture: this.#picture,
+      playerFailure: this.#playerFailure,
+      unsupported: this.#unsupported,
+      played: this.#played,
+    }),
+  )
+
+  readonly #api: Api
+  readonly #name: string
+  readonly #video: HTMLVideoElement
+  readonly #lastFrame: HTMLCanvasElement
+  readonly #poll = new Repeat((signal) => this.#ask(signal))
+  readonly #clockPoll = new Repeat((signal) => this.#readClock(signal))
+  /** Who opened the link a little early sees the start at once; who left the page open for hours, seconds later. */
+  readonly #pollBackoff = new Backoff(2000, 6000, 1.07)
+  readonly #failureBackoff = new Backoff(1000, 8000)
+  readonly #playerBackoff = new Backoff(500, 5000)
+  #player: Player | null = null
+  #opening = false
+  #retry: ReturnType<typeof setTimeout> | undefined
+  #observer: ReturnType<typeof setInterval> | undefined
+  #clockReadings = 0
+  #patience = STANDSTILL_MS
+  #movedAt = 0
+  #excusedAt = 0
+  #position = -1
+  #frames = { at: 0, count: 0, rate: null as number | null }
+
+  /** @param lastFrame where the last frame is kept while there is no picture. */
+  constructor(api: Api, name: string, video: HTMLVideoElement, lastFrame: HTMLCanvasElement) {
+    this.#api = api
+    this.#name = name
+    this.#video = video
+    this.#lastFrame = lastFrame
+  }
+
+  /** The browser will not play even muted video without a tap. */
+  blocked = $state.raw(false)
+
+  start(): void {
+    this.#video.addEventListener('seeking', this.#seeking)
+    this.#poll.start()
+    this.#clockPoll.start()
+    this.#observer = setInterval(() => this.#observe(), OBSERVE_MS)
+  }
+
+  stop(): void {
+    this.#poll.stop()
+    this.#clockPoll.stop()
+    clearInterval(this.#observer)
+    this.#video.removeEventListener('seeking', this.#seeking)
+    this.#close()
+  }
+
+  /** Pauses, or goes on at live: there is no point in going on where it was. */
+  togglePaused(): void {
+    if (this.#video.paused) this.goLive()
+    else this.#video.pause()
+  }
+
+  goLive(): void {
+    if (this.#video.paused) void this.#play()
+    this.#player?.seekToLive()
+  }
+
+  /** A jump, the page's or a player's nudge, is no proof that anything plays. */
+  readonly #seeking = (): void => {
+    this.#position = -1
+  }
+
+  async #ask(signal: AbortSignal): Promise<number> {
+    const before = this.channel
+    try {
+      this.channel = await this.#api.channel(this.#name, signal)
+      this.#failure = null
+      this.#failureBackoff.reset()
+    } catch (error) {
+      if (signal.aborted) return POLL_LIVE_MS
+      this.#failure = error instanceof ApiError ? error.reason : 'nonsense'
+      return this.#failureBackoff.next()
+    }
+    const { live, interrupted } = this.channel
+    // What went wrong with the last broadcast says nothing of the next.
+    if (!live) this.#playerFailure = null
+    if (live && before?.interrupted) this.#patience = STANDSTILL_AFTER_RETURN_MS
+    // A broadcast that ends plays out what is buffered before its player goes.
+    if (!live && !interrupted && (this.#picture !== 'playing' || bufferedAhead(this.#video) < 0.3)) this.#close()
+    const came = live && !before?.live
+    if (came) this.#playerBackoff.reset()
+    // A player that failed is tried again at its own pace, and not at all where the browser cannot decode.
+    const waiting = this.#player !== null || this.#retry !== undefined || this.#playerFailure === 'codec'
+    if (came || (live && !waiting)) this.#openSoon(0)
+    if (document.hidden) return POLL_HIDDEN_MS
+    if (interrupted) return POLL_INTERRUPTED_MS
+    if (!live) return this.#pollBackoff.next()
+    this.#pollBackoff.reset()
+    return POLL_LIVE_MS
+  }
+
+  async #readClock(signal: AbortSignal): Promise<number> {
+    try {
+      await this.#api.server(signal)
+    } catch {
+      return CLOCK_MS / 10
+    }
+    // The first answers pay for connections being opened; a few more find the short round trip.
+    this.#clockReadings += 1
+    return this.#clockReadings < 5 ? 700 : CLOCK_MS
+  }
+
+  #openSoon(wait: number): void {
+    clearTimeout(this.#retry)
+    this.#retry = setTimeout(() => void this.#open(), wait)
+  }
+
+  async #open(): Promise<void> {
+    this.#retry = undefined
+    if (this.#opening || this.#player || !this.channel?.live) return
+    this.#opening = true
+    this.#picture = 'opening'
+    try {
+      const player = await openPlayer(this.#name, this.#video, {
+        failed: (reason, detail) => this.#playerFailed(reason, detail),
+      })
+      this.#unsupported = player === null
+      this.#player = player
+      this.#excusedAt = performance.now()
+      player?.start()
+      if (player) void this.#play()
+    } catch (error) {
+      // The player's own code could not be loaded: the server is restarting, or its pages are newer than this one.
+      this.#playerFailed('network', String(error))
+    } finally {
+      this.#opening = false
+    }
+  }
+
+  #close(): void {
+    clearTimeout(this.#retry)
+    this.#retry = undefined
+    if (this.#player) {
+      if (copyFrame(this.#video, this.#lastFrame)) this.frozen = true
+      this.#player.destroy()
+    }
+    this.#player = null
+    this.#picture = 'none'
+    this.#position = -1
+    this.readings = null
+  }
+
+  #playerFailed(reason: PlayerFailure, detail: string): void {
+    console.info(`onair: player failed: ${reason}: ${detail}`)
+    this.#close()
+    this.#playerFailure = reason
+    if (reason === 'codec') return
+    this.#poll.now()
+    this.#openSoon(this.#playerBackoff.next())
+  }
+
+  async #play(): Promise<void> {
+    try {
+      await this.#video.play()
+      this.blocked = false
+    } catch (error) {
+      // AbortError only says that another source came in between.
+      if (!(error instanceof DOMException) || error.name !== 'NotAllowedError') return
+      if (this.#video.muted) {
+        this.blocked = true
+      } else {
+        this.#video.muted = true
+        await this.#play()
+      }
+    }
+  }
+
+  #observe(): void {
+    const now = performance.now()
+    const video = this.#video
+    const excused = !this.#player || document.hidden || video.paused || !this.channel?.live || this.#failure !== null
+    if (excused) this.#excusedAt = now
+    if (!this.#player) return
+
+    const position = video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA ? video.currentTime : -1
+    const moved = position !== this.#position && this.#position !== -1 && !video.seeking
+    this.#position = position
+    if (video.paused) this.#paused()
+    else if (moved) this.#moved(now)
+    else if (this.#picture === 'playing' && now - this.#movedAt > STALL_MS) this.#stalled()
+
+    this.protocol = this.#player.protocol
+    this.readings = this.#read(now)
+    if (now - Math.max(this.#movedAt, this.#excusedAt) > this.#patience) {
+      this.#playerFailed('network', 'the picture stood still')
+    }
+  }
+
+  #paused(): void {
+    if (!this.blocked && this.#picture !== 'opening') this.#picture = 'paused'
+  }
+
+  #moved(now: number): void {
+    this.#movedAt = now
+    this.#picture = 'playing'
+    this.#played = true
+    this.#patience = STANDSTILL_MS
+    this.frozen = false
+    this.#playerFailure = null
+    this.#playerBackoff.reset()
+  }
+
+  #stalled(): void {
+    this.#picture = 'waiting'
+    // The reason may be at the broadcaster's: ask.
+    this.#poll.now()
+  }
+
+  #read(now: number): Readings {
+    const video = this.#video
+    const quality = video.getVideoPlaybackQuality?.()
+    const decoded = quality?.totalVideoFrames ?? 0
+    if (decoded < this.#frames.count) this.#frames = { at: now, count: decoded, rate: null }
+    if (now - this.#frames.at >= 1000) {
+      const rate = ((decoded - this.#frames.count) / (now - this.#frames.at)) * 1000
+      this.#frames = { at: now, count: decoded, rate: this.#frames.at === 0 ? null : rate }
+    }
+    const wall = this.#player?.wallClockAt(video.currentTime) ?? null
+    const serverNow = this.#api.clock.timeAt(now)
+    return {
+      latency: wall !== null && serverNow !== null && this.#played ? (serverNow - wall) / 1000 : null,
+      buffer: bufferedAhead(video),
+      rate: video.playbackRate,
+      width: video.videoWidth,
+      height: video.videoHeight,
+      framesPerSecond: this.#frames.rate,
+      dropped: quality?.droppedVideoFrames ?? 0,
+      decoded,
+      ...(this.#player?.stats() ?? { bitrate: null, codecs: null }),
+    }
+  }
+}

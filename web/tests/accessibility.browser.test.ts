@@ -1,0 +1,85 @@
+/** Nothing that keeps people out: axe finds no serious or critical problem, and the keyboard reaches everything. */
+
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { after, before, test } from 'node:test'
+
+import type { Browser } from 'playwright-core'
+
+import { DESKTOP, PHONE, Visit, launch } from './support/browser.ts'
+import { Server } from './support/server.ts'
+
+const START_MS = 20_000
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+interface Finding {
+  id: string
+  impact: string | null
+  help: string
+  nodes: { target: unknown[] }[]
+}
+
+let server: Server
+let browser: Browser
+
+before(async () => {
+  server = await Server.start('demo')
+  browser = await launch()
+})
+
+after(async () => {
+  await browser?.close()
+  await server?.dispose()
+})
+
+async function seriousProblems(visit: Visit): Promise<string[]> {
+  const run = `${axe}; axe.run(document, { resultTypes: ['violations'] }).then((results) => results.violations)`
+  const findings = (await visit.page.evaluate(run)) as Finding[]
+  return findings
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .map(({ id, help, nodes }) => `${id}: ${help} (${nodes.map(({ target }) => target.join(' ')).join(', ')})`)
+}
+
+for (const [device, options] of [['phone', PHONE], ['desktop', DESKTOP]] as const) {
+  for (const colorScheme of ['dark', 'light'] as const) {
+    test(`no serious problem on a ${device}, ${colorScheme}`, async () => {
+      const home = await Visit.open(browser, `${server.url}/`, { ...options, colorScheme })
+      await home.page.locator('a[href="/demo"]').waitFor({ timeout: START_MS })
+      await home.page.locator('summary').click()
+      assert.deepEqual(await seriousProblems(home), [])
+      await home.close()
+
+      const watch = await Visit.open(browser, `${server.url}/demo`, { ...options, colorScheme })
+      await watch.reaches('playing', START_MS)
+      await watch.page.getByRole('button', { name: /behind live/ }).click()
+      assert.deepEqual(await seriousProblems(watch), [])
+      await watch.close()
+
+      const missing = await Visit.open(browser, `${server.url}/no-such-channel`, { ...options, colorScheme })
+      await missing.reaches('missing', START_MS)
+      assert.deepEqual(await seriousProblems(missing), [])
+      await missing.close()
+    })
+  }
+}
+
+test('the keyboard reaches every control, and each has a name', async () => {
+  const visit = await Visit.open(browser, `${server.url}/demo`)
+  await visit.reaches('playing', START_MS)
+  const names: string[] = []
+  for (let step = 0; step < 14; step += 1) {
+    await visit.page.keyboard.press('Tab')
+    const name = await visit.page.evaluate(() => {
+      const focused = document.activeElement
+      return focused?.getAttribute('aria-label') ?? focused?.textContent?.trim() ?? ''
+    })
+    assert.ok(name, `step ${step} has a name`)
+    names.push(name)
+  }
+  const all = names.join(' | ')
+  for (const wanted of [/Tap for sound/, /Pause/, /Unmute/, /Volume/, /Live/, /Full screen/, /Share/, /behind live/]) {
+    assert.match(all, wanted)
+  }
+  await visit.close()
+})
