@@ -68,6 +68,7 @@ export class HlsPlayer implements Player {
   start(): void {
     this.#hls.loadSource(this.#url)
     this.#hls.attachMedia(this.#video)
+    this.#video.addEventListener('ended', this.#ended)
     this.#video.addEventListener('waiting', this.#ranDry)
     this.#video.addEventListener('pause', this.#forget)
     this.#video.addEventListener('seeking', this.#forget)
@@ -78,6 +79,7 @@ export class HlsPlayer implements Player {
     if (this.#destroyed) return
     this.#destroyed = true
     clearInterval(this.#timer)
+    this.#video.removeEventListener('ended', this.#ended)
     this.#video.removeEventListener('waiting', this.#ranDry)
     this.#video.removeEventListener('pause', this.#forget)
     this.#video.removeEventListener('seeking', this.#forget)
@@ -106,6 +108,9 @@ export class HlsPlayer implements Player {
     const codecs = [level?.videoCodec, level?.audioCodec].filter(Boolean).join(', ')
     return { bitrate: this.#bitrate.value, codecs: codecs || null }
   }
+
+  /** An element that has ended counts as paused, and stays so: a broadcast that returns needs a new player. */
+  readonly #ended = (): void => this.#giveUp('gone', 'the playlist ended')
 
   readonly #forget = (): void => this.#catchUp.reset()
 
@@ -152,7 +157,9 @@ export class HlsPlayer implements Player {
       const now = performance.now()
       if (now - this.#recoveredAt > RECOVERY_MS) {
         this.#recoveredAt = now
+        const playing = !this.#video.paused
         this.#hls.recoverMediaError()
+        if (playing) this.#events.reattached()
         return
       }
     }

@@ -46,6 +46,8 @@ export interface Player {
 export interface PlayerEvents {
   /** It has given up; `destroy` it. */
   failed(reason: PlayerFailure, detail: string): void
+  /** The element, which was playing, got a new source: that paused it. */
+  reattached(): void
 }
 
 /** Seconds of media buffered ahead of the position that is playing. */

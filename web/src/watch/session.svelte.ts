@@ -177,6 +177,7 @@ export class WatchSession {
     try {
       const player = await openPlayer(this.#name, this.#video, {
         failed: (reason, detail) => this.#playerFailed(reason, detail),
+        reattached: () => void this.#play(),
       })
       this.#unsupported = player === null
       this.#player = player
