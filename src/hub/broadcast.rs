@@ -1,55 +1,24 @@
-//! One broadcast: the items that a channel's publishers write while it is on the air, and their readers.
+//! One broadcast: the items that a channel's publishers write while it is on the air, and what is made of them.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
-use super::feed::{Feed, Read, Reader, Start};
-use super::ring::{Budget, Slot};
+use super::conversion::{Conversions, Converters};
+use super::feed::{Feed, Start};
+use super::item::Item;
+use super::rendition::Rendition;
+use super::ring::Budget;
+use super::standing::{Entry, Preamble, Standing};
 use super::stats::{SourceFigures, SourceStats};
+use super::subscriber::Subscriber;
 use super::timeline::Timeline;
-use super::tracks::Tracks;
 use super::wire::WireForms;
+use super::SubscribeError;
 use crate::clock;
-use crate::media::{Cue, CueState, Frame, Kind, MediaTime, TimedMetadata, Track};
-
-/// What a subscriber receives.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Item {
-    /// A track begins or changes.
-    Track(Arc<Track>),
-    /// A frame of a track that was announced before.
-    Frame(Frame),
-    /// A cue is announced, updated or withdrawn.
-    Cue(Cue),
-    /// Metadata for players.
-    Metadata(TimedMetadata),
-    /// So many items were missed; tracks and cues that stand follow, then the newest keyframe.
-    Lagged(u64),
-    /// The publisher went away; another may come.
-    Interrupted,
-    /// The broadcast is over. Nothing follows.
-    Ended,
-}
-
-/// Items in order.
-pub type Batch = Vec<Item>;
-
-/// Audio alone is not held back longer than this; with video, it goes along with the next video frame.
-const AUDIO_HOLD: MediaTime = MediaTime::from_millis(40);
+use crate::media::{Cue, Frame, MediaTime, Track};
 
 /// Between the last frame of a publisher and the first of the next.
 const STEP: MediaTime = MediaTime::from_millis(1);
-
-/// Cues that stand at a time; the oldest are forgotten beyond it.
-const MOST_CUES: usize = 64;
-
-/// What somebody who begins at a keyframe must know.
-#[derive(Debug, Default)]
-struct Preamble {
-    tracks: Tracks,
-    cues: Vec<Cue>,
-}
 
 /// One time on the air.
 #[derive(Debug)]
@@ -58,6 +27,8 @@ pub(super) struct Broadcast {
     budget: Budget,
     feed: Feed<Item, Arc<Preamble>>,
     state: Mutex<State>,
+    converters: Arc<Converters>,
+    conversions: Mutex<Conversions>,
     pub(super) wire: Mutex<WireForms>,
 }
 
@@ -65,33 +36,37 @@ pub(super) struct Broadcast {
 struct State {
     /// When the first frame arrived: media time zero on both clocks.
     began: Option<(Instant, SystemTime)>,
-    preamble: Arc<Preamble>,
+    standing: Standing,
     timeline: Timeline,
     publisher_began: Instant,
     stats: SourceStats,
-    newest: MediaTime,
-    woken_at: MediaTime,
 }
 
 impl Broadcast {
-    pub fn new(budget: Budget) -> Self {
+    pub fn new(budget: Budget, converters: Arc<Converters>) -> Self {
         let now = clock::monotonic();
         let state = State {
             began: None,
-            preamble: Arc::default(),
+            standing: Standing::default(),
             timeline: Timeline::new(MediaTime::ZERO),
             publisher_began: now,
             stats: SourceStats::new(now),
-            newest: MediaTime::ZERO,
-            woken_at: MediaTime::ZERO,
         };
         Self {
             created: clock::wall(),
             budget,
             feed: Feed::new(budget),
             state: Mutex::new(state),
+            converters,
+            conversions: Mutex::default(),
             wire: Mutex::default(),
         }
+    }
+
+    /// A number that no other broadcast of this channel has: when it was created, in Unix milliseconds.
+    pub fn id(&self) -> u64 {
+        let since_1970 = self.created.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
     }
 
     /// The wall clock at media time zero.
@@ -111,7 +86,7 @@ impl Broadcast {
             None => MediaTime::ZERO,
             // The last encoder may have written ahead of the wall clock; time does not go back for the next.
             Some((began, _)) => {
-                MediaTime::from(now.saturating_duration_since(began)).max(state.newest + STEP)
+                MediaTime::from(now.saturating_duration_since(began)).max(state.standing.newest() + STEP)
             }
         };
         state.timeline = Timeline::new(base);
@@ -120,23 +95,17 @@ impl Broadcast {
     }
 
     pub fn configure(&self, track: Track) {
-        let track = Arc::new(track);
         let mut state = self.state();
         state.stats.track(&track);
-        let mut tracks = state.preamble.tracks.clone();
-        if tracks.as_slice().contains(&track) {
-            return;
-        }
-        tracks.set(Arc::clone(&track));
-        state.preamble = Arc::new(Preamble { tracks, cues: state.preamble.cues.clone() });
-        self.push(&state, Item::Track(track), 0, None);
+        let entry = state.standing.track(Arc::new(track));
+        self.push(entry);
     }
 
     /// Puts a frame with the source's timestamps on the broadcast's clock and hands it on.
     pub fn write(&self, mut frame: Frame) {
         let now = clock::monotonic();
         let mut state = self.state();
-        let Some(kind) = state.preamble.tracks.kind(frame.track) else { return };
+        let Some(kind) = state.standing.kind(frame.track) else { return };
         if state.began.is_none() {
             state.began = Some((now, clock::wall()));
             state.publisher_began = now;
@@ -146,15 +115,8 @@ impl Broadcast {
         frame.dts = state.timeline.place(frame.track, frame.dts, elapsed);
         frame.pts = frame.dts + composition;
         state.stats.frame(kind, &frame, now);
-        state.newest = state.newest.max(frame.dts);
-        let leads = state.preamble.tracks.lead() == Some(frame.track);
-        let preamble = (frame.keyframe && leads).then(|| state.standing_preamble());
-        let wake = kind == Kind::Video || frame.dts - state.woken_at >= AUDIO_HOLD;
-        if wake {
-            state.woken_at = frame.dts;
-        }
-        let bytes = frame.payload.len();
-        self.push(&state, Item::Frame(frame), bytes, preamble);
+        let (entry, wake) = state.standing.frame(kind, frame);
+        self.feed.push(entry);
         drop(state);
         if wake {
             self.feed.wake();
@@ -163,27 +125,15 @@ impl Broadcast {
 
     pub fn cue(&self, cue: Cue) {
         let mut state = self.state();
-        let now = state.newest;
-        let mut cues = state.preamble.cues.clone();
-        let known = cues.iter().position(|known| known.id == cue.id);
-        if known.is_some_and(|index| cues[index].revision >= cue.revision) {
-            return;
-        }
-        known.map(|index| cues.remove(index));
-        cues.retain(|known| known.end().is_none_or(|end| end > now));
-        if cues.len() >= MOST_CUES {
-            cues.remove(0);
-        }
-        if cue.state == CueState::Announced {
-            cues.push(cue.clone());
-        }
-        state.preamble = Arc::new(Preamble { tracks: state.preamble.tracks.clone(), cues });
-        self.push(&state, Item::Cue(cue), 0, None);
+        let entry = state.standing.cue(cue);
+        self.push(entry);
     }
 
     /// The publisher went away.
     pub fn interrupt(&self) {
-        self.push(&self.state(), Item::Interrupted, 0, None);
+        let state = self.state();
+        self.feed.push(state.standing.other(Item::Interrupted));
+        drop(state);
         self.feed.wake();
     }
 
@@ -194,15 +144,36 @@ impl Broadcast {
 
     /// Decoding time of the newest frame.
     pub fn newest(&self) -> MediaTime {
-        self.state().newest
+        self.state().standing.newest()
     }
 
-    pub fn subscribe(self: &Arc<Self>, start: Start) -> Subscriber {
-        Subscriber { reader: self.feed.reader(start), broadcast: Arc::clone(self) }
+    /// A place in a rendition. A converted one is made from the first subscription on.
+    ///
+    /// # Errors
+    /// When nothing makes this rendition of the tracks of this moment.
+    pub fn subscribe(
+        self: &Arc<Self>,
+        start: Start,
+        rendition: &Rendition,
+    ) -> Result<Subscriber, SubscribeError> {
+        let Rendition::Converted { of, .. } = rendition else {
+            // Until something is burned in, the programme is the source.
+            return Ok(Subscriber::new(self.feed.reader(start), Arc::clone(self), None));
+        };
+        let running = self.conversions().running(rendition);
+        let converted = match running {
+            Some(running) => running,
+            None => {
+                let conversion = self.converters.conversion(rendition, &self.tracks_of(of))?;
+                let source = self.subscribe(start, of)?;
+                self.conversions().start(rendition, self.budget, source, conversion)
+            }
+        };
+        Ok(Subscriber::new(converted.reader(start), Arc::clone(self), Some(converted)))
     }
 
     pub fn tracks(&self) -> Vec<Arc<Track>> {
-        self.state().preamble.tracks.as_slice().to_vec()
+        self.state().standing.tracks().to_vec()
     }
 
     pub fn figures(&self) -> SourceFigures {
@@ -217,67 +188,25 @@ impl Broadcast {
         figures
     }
 
-    fn push(&self, state: &State, value: Item, bytes: usize, preamble: Option<Arc<Preamble>>) {
-        self.feed.push(Slot { value, time: state.newest, bytes, preamble });
+    /// The tracks of a rendition at this moment, as far as they are known before it is read.
+    fn tracks_of(&self, rendition: &Rendition) -> Vec<Arc<Track>> {
+        match rendition {
+            Rendition::Converted { .. } => Vec::new(),
+            _ => self.tracks(),
+        }
+    }
+
+    fn push(&self, entry: Option<Entry>) {
+        if let Some(entry) = entry {
+            self.feed.push(entry);
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl State {
-    /// The preamble without cues that are over.
-    fn standing_preamble(&mut self) -> Arc<Preamble> {
-        let now = self.newest;
-        let over = |cue: &Cue| cue.end().is_some_and(|end| end <= now);
-        if self.preamble.cues.iter().any(over) {
-            let Preamble { tracks, cues } = &*self.preamble;
-            let cues = cues.iter().filter(|cue| !over(cue)).cloned().collect();
-            self.preamble = Arc::new(Preamble { tracks: tracks.clone(), cues });
-        }
-        Arc::clone(&self.preamble)
-    }
-}
-
-/// A place in a rendition's items.
-#[derive(Debug)]
-pub struct Subscriber {
-    reader: Reader<Item, Arc<Preamble>>,
-    broadcast: Arc<Broadcast>,
-}
-
-impl Subscriber {
-    /// How many items are handed out at a time.
-    const BATCH: usize = 256;
-
-    /// The wall clock at media time zero.
-    pub fn epoch(&self) -> SystemTime {
-        self.broadcast.epoch()
-    }
-
-    /// A number that no other broadcast of this channel has: when it was created, in Unix milliseconds.
-    pub fn broadcast_id(&self) -> u64 {
-        let since_1970 = self.broadcast.created.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
-    }
-
-    /// The next items, as soon as there are any; begins at a keyframe, with the tracks and the cues that
-    /// stand there. After [`Item::Ended`] it gives that again. Cancel-safe.
-    pub async fn next_batch(&mut self) -> Batch {
-        let Read { join, items, closed } = self.reader.read(Self::BATCH).await;
-        let mut batch = Batch::new();
-        if let Some(join) = join {
-            if join.missed > 0 {
-                batch.push(Item::Lagged(join.missed));
-            }
-            batch.extend(join.preamble.tracks.as_slice().iter().cloned().map(Item::Track));
-            batch.extend(join.preamble.cues.iter().cloned().map(Item::Cue));
-        }
-        batch.extend(items);
-        if closed {
-            batch.push(Item::Ended);
-        }
-        batch
+    fn conversions(&self) -> MutexGuard<'_, Conversions> {
+        self.conversions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,10 +6,12 @@ use std::time::SystemTime;
 
 use tokio::sync::watch;
 
-use super::broadcast::{Broadcast, Subscriber};
+use super::broadcast::Broadcast;
+use super::conversion::Converters;
 use super::feed::Start;
 use super::rendition::Rendition;
 use super::stats::SourceFigures;
+use super::subscriber::Subscriber;
 use super::takeover::Takeovers;
 use super::wire::{WireFormat, WireReader};
 use super::{Config, Metrics};
@@ -22,6 +24,7 @@ pub struct Channel {
     name: ChannelName,
     config: Config,
     metrics: Arc<Metrics>,
+    converters: Arc<Converters>,
     state: Mutex<State>,
     viewers: [AtomicU64; Protocol::ALL.len()],
     /// Rises whenever the channel goes on or off the air.
@@ -101,7 +104,7 @@ pub enum PublishError {
 }
 
 /// Why there is nothing to watch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubscribeError {
     /// The channel is not on the air.
@@ -110,6 +113,9 @@ pub enum SubscribeError {
     /// Nothing makes this rendition.
     #[error("this rendition is not available")]
     Unavailable,
+    /// What the broadcaster sends cannot be converted; the text says why.
+    #[error("this broadcast cannot be converted: {0}")]
+    Unconvertible(String),
 }
 
 /// A channel at a moment.
@@ -132,11 +138,17 @@ pub struct Status {
 }
 
 impl Channel {
-    pub(super) fn new(name: ChannelName, config: Config, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(
+        name: ChannelName,
+        config: Config,
+        metrics: Arc<Metrics>,
+        converters: Arc<Converters>,
+    ) -> Self {
         Self {
             name,
             config,
             metrics,
+            converters,
             state: Mutex::default(),
             viewers: Default::default(),
             changes: watch::Sender::new(0),
@@ -165,8 +177,8 @@ impl Channel {
             self.metrics.takeovers.inc();
             state.dismiss(Dismissal::Replaced);
         }
-        let broadcast =
-            state.broadcast.get_or_insert_with(|| Arc::new(Broadcast::new(self.config.budget()))).clone();
+        let new = || Arc::new(Broadcast::new(self.config.budget(), Arc::clone(&self.converters)));
+        let broadcast = state.broadcast.get_or_insert_with(new).clone();
         broadcast.enter();
         state.generation += 1;
         let (dismissal, dismissed) = watch::channel(None);
@@ -186,27 +198,30 @@ impl Channel {
     /// A place in a rendition's items, beginning with the newest keyframe.
     ///
     /// # Errors
-    /// When the channel is not on the air, or nothing makes this rendition.
+    /// When the channel is not on the air, or nothing makes this rendition of what it sends.
     pub fn subscribe(&self, rendition: &Rendition) -> Result<Subscriber, SubscribeError> {
         self.subscribe_from(Start::Newest, rendition)
     }
 
-    /// A place in a rendition's items, beginning where `start` says.
+    /// A place in a rendition's items, beginning where `start` says. The first subscription to a converted rendition
+    /// starts the conversion, which begins there as well.
     ///
     /// # Errors
-    /// When the channel is not on the air, or nothing makes this rendition.
+    /// When the channel is not on the air, or nothing makes this rendition of what it sends.
     pub fn subscribe_from(&self, start: Start, rendition: &Rendition) -> Result<Subscriber, SubscribeError> {
-        Ok(self.broadcast(rendition)?.subscribe(start))
+        self.broadcast()?.subscribe(start, rendition)
     }
 
     /// A place in the wire form `F` of a rendition, which is made once for all its viewers.
     ///
     /// # Errors
-    /// When the channel is not on the air, or nothing makes this rendition.
+    /// When the channel is not on the air, or nothing makes this rendition of what it sends.
     pub fn wire<F: WireFormat>(&self, rendition: Rendition) -> Result<WireReader, SubscribeError> {
-        let broadcast = self.broadcast(&rendition)?;
+        let broadcast = self.broadcast()?;
         let mut forms = broadcast.wire.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(forms.reader::<F>(rendition, broadcast.budget(), || broadcast.subscribe(Start::Newest)))
+        forms.reader::<F>(rendition, broadcast.budget(), |rendition| {
+            broadcast.subscribe(Start::Newest, rendition)
+        })
     }
 
     /// Counts a viewer for as long as the guard lives.
@@ -268,14 +283,8 @@ impl Channel {
         self.changed();
     }
 
-    fn broadcast(&self, rendition: &Rendition) -> Result<Arc<Broadcast>, SubscribeError> {
-        match rendition {
-            // Until something is burned in, the programme is the source.
-            Rendition::Source | Rendition::Program { .. } => {
-                self.state().broadcast.clone().ok_or(SubscribeError::Offline)
-            }
-            Rendition::Converted { .. } => Err(SubscribeError::Unavailable),
-        }
+    fn broadcast(&self) -> Result<Arc<Broadcast>, SubscribeError> {
+        self.state().broadcast.clone().ok_or(SubscribeError::Offline)
     }
 
     fn viewers_by(&self, protocol: Protocol) -> u64 {

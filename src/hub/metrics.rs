@@ -13,6 +13,7 @@ pub struct Metrics {
     pub(super) publishers: Gauge,
     pub(super) takeovers: Counter,
     pub(super) takeovers_refused: Counter,
+    pub(super) conversions: Gauge,
     viewers: Family<[(&'static str, &'static str); 1], Gauge>,
     lagged: Family<[(&'static str, &'static str); 1], Counter>,
 }
@@ -30,6 +31,11 @@ impl Metrics {
             "takeovers_refused",
             "Publishers refused because two encoders fight over a channel",
             self.takeovers_refused.clone(),
+        );
+        metrics.register(
+            "conversions",
+            "Renditions that are being converted, each once for all its viewers",
+            self.conversions.clone(),
         );
         metrics.register("viewers", "Viewers by protocol", self.viewers.clone());
         metrics.register(

@@ -1,15 +1,20 @@
 //! The hub: where all protocols meet. It moves immutable frames that it does not understand.
 //!
 //! A [`Channel`] outlives its [`Publisher`]s; [`Subscriber`]s read a [`Rendition`] at their own pace, and viewers of a
-//! byte-stream protocol share a [`WireFormat`] that is made once per stream.
+//! byte-stream protocol share a [`WireFormat`] that is made once per stream. What an output cannot carry as it is, a
+//! [`Converter`] makes into what it can, once per stream as well.
 
 mod broadcast;
 mod channel;
+mod conversion;
 mod feed;
+mod item;
 mod metrics;
 mod rendition;
 mod ring;
+mod standing;
 mod stats;
+mod subscriber;
 mod takeover;
 mod timeline;
 mod tracks;
@@ -24,17 +29,20 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use broadcast::{Batch, Item, Subscriber};
 pub use channel::{Channel, Dismissal, Protocol, PublishError, Publisher, Status, SubscribeError, Viewer};
+pub use conversion::{Conversion, Converter};
 pub use feed::Start;
+pub use item::{Batch, Item};
 pub use metrics::Metrics;
 pub use rendition::Rendition;
 pub use stats::SourceFigures;
+pub use subscriber::Subscriber;
 pub use tracks::Tracks;
 pub use wire::{WireBatch, WireFormat, WireReader};
 
 use crate::media::ChannelName;
 use crate::setting;
+use conversion::Converters;
 use ring::Budget;
 
 /// `[broadcast]` of the configuration.
@@ -79,19 +87,31 @@ pub struct Hub(Arc<Inner>);
 struct Inner {
     config: Config,
     metrics: Arc<Metrics>,
+    converters: Arc<Converters>,
     channels: RwLock<HashMap<ChannelName, Arc<Channel>>>,
 }
 
 impl Hub {
     /// A hub without channels.
     pub fn new(config: Config, metrics: Arc<Metrics>) -> Self {
-        Self(Arc::new(Inner { config, metrics, channels: RwLock::default() }))
+        let converters = Arc::new(Converters::new(metrics.conversions.clone()));
+        Self(Arc::new(Inner { config, metrics, converters, channels: RwLock::default() }))
+    }
+
+    /// Adds a converter; of several that take the same rendition for their trade, the first has it.
+    pub fn register(&self, converter: impl Converter) {
+        self.0.converters.register(Box::new(converter));
     }
 
     /// The channel of this name, made if there is none.
     pub fn create(&self, name: &ChannelName) -> Arc<Channel> {
         let mut channels = self.0.channels.write().unwrap_or_else(PoisonError::into_inner);
-        let new = || Arc::new(Channel::new(name.clone(), self.0.config.clone(), Arc::clone(&self.0.metrics)));
+        let new = || {
+            let Inner { config, metrics, converters, .. } = &*self.0;
+            let channel =
+                Channel::new(name.clone(), config.clone(), Arc::clone(metrics), Arc::clone(converters));
+            Arc::new(channel)
+        };
         Arc::clone(channels.entry(name.clone()).or_insert_with(new))
     }
 

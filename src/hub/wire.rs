@@ -8,10 +8,12 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 
-use super::broadcast::{Item, Subscriber};
+use super::SubscribeError;
 use super::feed::{Feed, Reader, Start};
+use super::item::Item;
 use super::rendition::Rendition;
 use super::ring::{Budget, Slot};
+use super::subscriber::Subscriber;
 use super::tracks::Tracks;
 use crate::media::{Kind, MediaTime, Track};
 
@@ -83,17 +85,20 @@ impl WireForms {
         &mut self,
         rendition: Rendition,
         budget: Budget,
-        subscribe: impl FnOnce() -> Subscriber,
-    ) -> WireReader {
+        subscribe: impl FnOnce(&Rendition) -> Result<Subscriber, SubscribeError>,
+    ) -> Result<WireReader, SubscribeError> {
         let key = (TypeId::of::<F>(), rendition);
         let running = self.running.get(&key).and_then(Weak::upgrade).and_then(|feed| feed.downcast().ok());
-        let feed = running.unwrap_or_else(|| {
-            let feed = Arc::new(WireFeed(Feed::new(budget)));
-            self.running.insert(key, Arc::downgrade(&feed) as Weak<dyn Any + Send + Sync>);
-            tokio::spawn(mux::<F>(subscribe(), Arc::downgrade(&feed)));
-            feed
-        });
-        WireReader { reader: feed.0.reader(Start::Newest), _feed: feed }
+        let feed = match running {
+            Some(feed) => feed,
+            None => {
+                let feed = Arc::new(WireFeed(Feed::new(budget)));
+                tokio::spawn(mux::<F>(subscribe(&key.1)?, Arc::downgrade(&feed)));
+                self.running.insert(key, Arc::downgrade(&feed) as Weak<dyn Any + Send + Sync>);
+                feed
+            }
+        };
+        Ok(WireReader { reader: feed.0.reader(Start::Newest), _feed: feed })
     }
 }
 

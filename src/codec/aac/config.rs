@@ -7,7 +7,7 @@ use crate::codec::Malformed;
 use crate::codec::bits::{BitReader, BitWriter};
 
 /// Sampling frequencies by `samplingFrequencyIndex` (§1.6.3.4).
-const SAMPLE_RATES: [u32; 13] =
+pub const SAMPLE_RATES: [u32; 13] =
     [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
 const EXPLICIT_RATE: u8 = 15;
 /// Twice the highest rate of the table: nothing in use is higher.

@@ -8,4 +8,4 @@ mod program;
 mod tests;
 
 pub use adts::{AdtsHeader, strip_adts};
-pub use config::{AudioSpecificConfig, SpectralBandReplication, object_type};
+pub use config::{AudioSpecificConfig, SAMPLE_RATES, SpectralBandReplication, object_type};
