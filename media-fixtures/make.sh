@@ -57,7 +57,15 @@ fixture() {
     echo "$name.flv"
 }
 
+# tone NAME SECONDS RATE CHANNELS: makes NAME.flv of a note of 1 kHz without a break.
+tone() {
+    "${ffmpeg[@]}" -f lavfi -i "aevalsrc=0.3*sin(2*PI*1000*t):s=$3:d=$2" -ac "$4" -c:a aac -b:a 128k "${exact[@]}" "$1.flv"
+    echo "$1.flv"
+}
+
 fixtures() {
+    tone tone       2 48000 1
+    tone tone-44100 2 44100 2
     local coder=("${ffmpeg[@]}")
     local h264=("${colour[@]}" -c:v libx264 -preset veryslow -crf 32 -sc_threshold 0 -x264-params threads=1)
     local plain=("${h264[@]}" -bf 0) reordered=("${h264[@]}" -bf 3 -b_strategy 0)

@@ -13,6 +13,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::api::channels::{ChannelStoreError, Directory, SqliteChannels};
 use crate::api::{self, Api, Ports};
 use crate::auth::{AdminToken, StreamKeys, TokenError};
+use crate::av::audio::AudioConverter;
 use crate::config::Config;
 use crate::context::{Context, Life};
 use crate::hub::{self, Hub};
@@ -112,6 +113,7 @@ impl App {
         let hub_metrics = Arc::new(hub::Metrics::default());
         hub_metrics.register(&metrics);
         let hub = Hub::new(config.broadcast.clone(), hub_metrics);
+        hub.register(AudioConverter::new(&metrics));
         let keys = StreamKeys::default();
         let life = Life::default();
         let context = Context { hub: hub.clone(), keys: keys.clone(), life: life.clone() };

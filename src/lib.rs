@@ -6,6 +6,7 @@
 pub mod api;
 pub mod app;
 pub mod auth;
+pub mod av;
 pub mod bench;
 pub mod cli;
 pub mod clock;
