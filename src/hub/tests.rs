@@ -1,5 +1,7 @@
 //! Channels, publishers and subscribers together.
 
+mod conversion;
+
 use std::sync::Arc;
 use std::time::Duration;
 

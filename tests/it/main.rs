@@ -9,4 +9,5 @@ mod layers;
 mod malformed;
 mod matrix;
 mod shutdown;
+mod sound;
 mod support;

@@ -9,8 +9,9 @@ use symphonia_core::errors::Error;
 use symphonia_core::packet::Packet;
 use symphonia_core::units::{Duration, Timestamp};
 
+use crate::codec::Malformed;
 use crate::codec::aac::AudioSpecificConfig;
-use crate::codec::bits::BitWriter;
+use crate::codec::bits::{BitReader, BitWriter};
 
 /// Samples that an access unit decodes to.
 pub const FRAME: usize = 1024;
@@ -18,6 +19,15 @@ pub const FRAME: usize = 1024;
 /// Sound has its full scale at 1, and encoders overshoot it by a little. What is louder than this is no sound but a
 /// broken access unit.
 const LOUDEST: f32 = 8.0;
+
+/// Syntactic elements of an access unit (ISO/IEC 14496-3 §4.5.2.1, table 4.85).
+mod element {
+    pub const SINGLE_CHANNEL: u8 = 0;
+    pub const CHANNEL_PAIR: u8 = 1;
+    pub const DATA_STREAM: u8 = 4;
+    pub const FILL: u8 = 6;
+    pub const END: u8 = 7;
+}
 
 /// A decoder that goes on whatever it is given.
 pub struct Decoder {
@@ -80,6 +90,10 @@ impl Decoder {
     /// Decodes into `sound`; `None` when that is no sound.
     fn decoded(&mut self, unit: &[u8]) -> Option<()> {
         let Self { decoder, sound, channels, .. } = self;
+        // Without it, the library gives what was there before.
+        if first_element(unit).ok()? != element_of(*channels) {
+            return None;
+        }
         let packet = Packet::new(0, Timestamp::ZERO, Duration::ZERO, unit);
         // The library has had panics on crafted input. Its state is plain numbers, which a reset makes whole again.
         let decoding = catch_unwind(AssertUnwindSafe(|| {
@@ -98,31 +112,62 @@ impl Decoder {
     }
 }
 
-/// An access unit of silence (ISO/IEC 14496-3 §4.4.2): one element without spectral bands.
+/// The element that one or two channels are in.
+const fn element_of(channels: usize) -> u8 {
+    if channels == 1 { element::SINGLE_CHANNEL } else { element::CHANNEL_PAIR }
+}
+
+/// The first element of an access unit that is neither filling nor data (ISO/IEC 14496-3 §4.4.2.7).
+fn first_element(unit: &[u8]) -> Result<u8, Malformed> {
+    let reader = &mut BitReader::new(unit);
+    loop {
+        match reader.byte("id_syn_ele", 3)? {
+            element::FILL => {
+                let mut count = reader.bits("count", 4)?;
+                if count == 15 {
+                    count += reader.bits("esc_count", 8)?.saturating_sub(1);
+                }
+                reader.skip("extension_payload", 8 * count as usize)?;
+            }
+            element::DATA_STREAM => {
+                reader.skip("element_instance_tag", 4)?;
+                let aligned = reader.flag("data_byte_align_flag")?;
+                let mut count = reader.bits("count", 8)?;
+                if count == 255 {
+                    count += reader.bits("esc_count", 8)?;
+                }
+                if aligned {
+                    reader.align();
+                }
+                reader.skip("data_stream_byte", 8 * count as usize)?;
+            }
+            other => return Ok(other),
+        }
+    }
+}
+
+/// An access unit of silence (§4.4.2): one element without spectral bands.
 pub(super) fn silence(channels: usize) -> Vec<u8> {
-    const SINGLE_CHANNEL_ELEMENT: u32 = 0;
-    const CHANNEL_PAIR_ELEMENT: u32 = 1;
-    const END: u32 = 7;
-    let mut writer = BitWriter::default();
-    // ics_info: ics_reserved_bit, window_sequence, window_shape, max_sfb, predictor_data_present
-    const ICS_INFO: u32 = 11;
-    // pulse_data_present, tns_data_present, gain_control_data_present
-    const FLAGS: u32 = 3;
+    /// `element_instance_tag`
     const TAG: u32 = 4;
-    const GLOBAL_GAIN: u32 = 8;
+    /// `global_gain`
+    const GAIN: u32 = 8;
+    /// `ics_info`: `ics_reserved_bit`, `window_sequence`, `window_shape`, `max_sfb`, `predictor_data_present`
+    const INFO: u32 = 11;
+    /// `pulse_data_present`, `tns_data_present`, `gain_control_data_present`
+    const FLAGS: u32 = 3;
+    let mut writer = BitWriter::default();
+    writer.bits(element_of(channels).into(), 3);
     if channels == 1 {
-        writer.bits(SINGLE_CHANNEL_ELEMENT, 3);
-        writer.bits(0, TAG);
-        writer.bits(0, GLOBAL_GAIN + ICS_INFO + FLAGS);
+        writer.bits(0, TAG + GAIN + INFO + FLAGS);
     } else {
-        writer.bits(CHANNEL_PAIR_ELEMENT, 3);
         writer.bits(0, TAG);
         // common_window
         writer.bits(1, 1);
-        // ms_mask_present
-        writer.bits(0, ICS_INFO + 2);
-        writer.bits(0, 2 * (GLOBAL_GAIN + FLAGS));
+        // ms_mask_present has two bits.
+        writer.bits(0, INFO + 2);
+        writer.bits(0, 2 * (GAIN + FLAGS));
     }
-    writer.bits(END, 3);
+    writer.bits(element::END.into(), 3);
     writer.finish()
 }

@@ -1,6 +1,7 @@
 //! What is missing, too much, or broken.
 
 use super::*;
+use crate::av::audio::decoder::silence;
 
 /// Mutations of each access unit.
 const MUTATIONS: u64 = 40;
@@ -24,7 +25,6 @@ fn a_broken_access_unit_is_a_short_gap_with_soft_edges() {
         assert!(heard.tone(1000.0, gap - 0.07).1 > 0.25 && heard.tone(1000.0, gap + 0.07).1 > 0.25);
         assert!(heard.tone(1000.0, gap).1 < 0.25, "something is missing");
         let roughness = heard.roughness(1000.0, 0.1, 1.9);
-        eprintln!("{name}: {roughness}");
         assert!(roughness < 0.03, "{roughness}");
     }
 }
@@ -35,7 +35,7 @@ fn broken_from_the_start_recovers() {
     let (mut converter, mut packets) = converter(&recording);
     for (index, frame) in recording.frames.iter().enumerate() {
         // A single channel where there is a pair, which must not fix the decoder's idea of the stream.
-        let broken = Frame { payload: super::super::decoder::silence(1).into(), ..frame.clone() };
+        let broken = Frame { payload: silence(1).into(), ..frame.clone() };
         converter.convert(if index < 5 { &broken } else { frame }, &mut packets);
     }
     assert!(converter.concealed() >= 5);
@@ -92,7 +92,6 @@ fn a_short_gap_is_filled_and_a_long_one_left_open() {
         let pieces = open.map_or((&packets[..], &[][..]), |at| packets.split_at(at + 1));
         let before = Heard::new(pieces.0, &converter.track());
         let roughness = before.roughness(1000.0, 0.1, 1.9);
-        eprintln!("{name} {missing}: {roughness}");
         assert!(roughness < 0.03, "{roughness}");
         let behind = recording.frames[40 + missing].pts.as_secs_f64() + 0.06;
         let expected = recording.decoded().tone(1000.0, behind).0;

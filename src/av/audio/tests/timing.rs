@@ -1,6 +1,7 @@
 //! Every sample in its time, and none that clicks.
 
 use super::*;
+use crate::av::audio::decoder::silence;
 
 /// The beeps' frequency in the first channel.
 const BEEP: f64 = 880.0;
@@ -13,24 +14,13 @@ fn assert_same_beep(what: &str, source: &Heard, converted: &Heard, from: f64) {
         (converted.tone(BEEP, expected + 0.02), source.tone(BEEP, expected + 0.02));
     let turn = (phase - expected_phase + TAU / 2.0).rem_euclid(TAU) - TAU / 2.0;
     let samples = turn / (TAU * BEEP) * 48_000.0;
-    eprintln!("{what}: {samples} {loudness} {expected_loudness} onset {onset} {expected}");
-    assert!(samples.abs() < 5.5, "{what}: {samples} samples late at {expected} s");
+    // libopus's speech mode, which it chooses for these, is two and a half samples early; its music mode is exact.
+    assert!(samples.abs() < 3.0, "{what}: {samples} samples late at {expected} s");
     assert!((loudness / expected_loudness - 1.0).abs() < 0.05, "{what}: {loudness}, {expected_loudness}");
 }
 
 #[test]
 fn beeps_are_where_they_were_and_with_the_picture() {
-    for name in ["tone", "tone-44100"] {
-        let recording = Recording::read(name);
-        let source = recording.decoded();
-        let packets = recording.converted();
-        let tocs: Vec<_> = packets.iter().map(|p| p.payload[0] >> 3).collect();
-        eprintln!("{tocs:?}");
-        let converted = Heard::new(&packets, &AacToOpus::new(&recording.track).unwrap().track());
-        for at in [0.3, 0.6, 1.0, 1.5] {
-            eprintln!("{name} {:?} {:?}", converted.tone(1000.0, at), source.tone(1000.0, at));
-        }
-    }
     for name in ["h264-aac", "h264-bframes-aac", "aac-44100", "audio-only"] {
         let recording = Recording::read(name);
         let source = recording.decoded();
@@ -48,33 +38,35 @@ fn beeps_are_where_they_were_and_with_the_picture() {
 #[test]
 fn an_hour_does_not_drift() {
     let recording = Recording::read("aac-44100");
-    // Six seconds, as many times as an hour takes.
+    // Six seconds, as many times as an hour takes: silence, which is quick, and the beeps in the end.
     let turn = recording.frames.len();
-    let count = 3600 * 44_100 / FRAME;
+    let turns = 3600 * 44_100 / FRAME / turn;
+    let silence = Bytes::from(silence(2));
     let mut converter = AacToOpus::new(&recording.track).unwrap();
     let (mut packets, mut last, mut made) = (Vec::new(), Vec::new(), 0);
-    for index in 0..count {
+    for index in 0..turns * turn {
         let pts = MediaTime::from_millis(recording.exact(index).as_millis());
-        let frame = Frame { pts, dts: pts, ..recording.frames[index % turn].clone() };
-        converter.convert(&frame, &mut packets);
-        // All but a packet, and what a resampler holds back, is out.
+        let ending = index / turn == turns - 1;
+        let frame = &recording.frames[index % turn];
+        let payload = if ending { &frame.payload } else { &silence }.clone();
+        converter.convert(&Frame { pts, dts: pts, payload, ..frame.clone() }, &mut packets);
+        // All but a packet, and what the resampler holds back, is out.
         let behind = recording.exact(index + 1) - converter.end().max(MediaTime::ZERO);
         assert!((MediaTime::ZERO..MediaTime::from_millis(50)).contains(&behind), "{behind:?} at {pts:?}");
         for packet in packets.drain(..) {
             let expected = MediaTime::from_ticks(made * 960 - 312, SAMPLE_RATE);
             assert!((packet.pts - expected).abs() < MediaTime::from_nanos(2), "{:?} {expected:?}", packet.pts);
             made += 1;
-            if index / turn == count / turn - 1 {
-                last.push(packet);
-            }
+            last.extend(Some(packet).filter(|_| ending));
         }
     }
     // What is heard in the end is still in its place.
-    let start = recording.exact(count / turn * turn - turn);
+    let start = recording.exact((turns - 1) * turn);
     let source = Heard { start, ..recording.decoded() };
     let converted = Heard::new(&last, &converter.track());
     for second in 1..5 {
-        assert_same_beep("after an hour", &source, &converted, start.as_secs_f64() + f64::from(second) - 0.05);
+        let before = start.as_secs_f64() + f64::from(second) - 0.05;
+        assert_same_beep("after an hour", &source, &converted, before);
     }
 }
 
@@ -97,7 +89,6 @@ fn a_note_has_no_clicks() {
             }
             let heard = Heard::new(&packets, &track);
             let roughness = heard.roughness(1000.0, 0.1, 1.9);
-            eprintln!("{name} {parts_per_million}: {roughness} {source}");
             assert!(roughness < 0.01, "{name}, {parts_per_million} ppm: {roughness} (source {source})");
         }
     }
@@ -117,5 +108,6 @@ fn the_clock_follows_another_crystal_to_the_end() {
         assert!(behind < MediaTime::from_millis(30), "{behind:?} at {pts:?}");
     }
     // 300 ppm of 70 s are a whole packet.
-    assert_eq!(packets.len() as i64, packets[packets.len() - 1].pts.as_millis() / 20 + 1);
+    let last = MediaTime::from_ticks((packets.len() as i64 - 1) * 960 - 312, SAMPLE_RATE);
+    assert!((packets[packets.len() - 1].pts - last).abs() < MediaTime::from_nanos(2), "all packets last 20 ms");
 }

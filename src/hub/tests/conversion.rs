@@ -1,0 +1,238 @@
+//! Converted renditions, with a converter that only pretends.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+
+/// A frame with this payload makes the conversion panic.
+const POISON: &[u8] = b"poison";
+
+/// Says of AAC that it is Opus now; refuses tracks whose configuration is `HE-AAC`.
+#[derive(Default)]
+struct Pretender {
+    /// Conversions that were made.
+    made: Arc<AtomicUsize>,
+}
+
+impl Converter for Pretender {
+    fn conversion(
+        &self,
+        rendition: &Rendition,
+        tracks: &[Arc<Track>],
+    ) -> Option<Result<Box<dyn Conversion>, String>> {
+        let Rendition::Converted { audio: Some(Codec::Opus), .. } = rendition else { return None };
+        if tracks.iter().any(|track| &track.config[..] == b"HE-AAC") {
+            return Some(Err("HE-AAC".to_owned()));
+        }
+        self.made.fetch_add(1, Ordering::Relaxed);
+        Some(Ok(Box::new(Pretence)))
+    }
+}
+
+struct Pretence;
+
+impl Conversion for Pretence {
+    fn convert(&mut self, item: Item, out: &mut Batch) {
+        out.push(match item {
+            Item::Track(track) if track.codec == Codec::Aac => {
+                Item::Track(Arc::new(Track { codec: Codec::Opus, ..(*track).clone() }))
+            }
+            Item::Frame(frame) if frame.track == AUDIO => {
+                assert_ne!(&frame.payload[..], POISON);
+                Item::Frame(Frame { payload: Bytes::from_static(b"Opus"), ..frame })
+            }
+            item => item,
+        });
+    }
+}
+
+fn opus() -> Rendition {
+    Rendition::Converted { of: Box::new(Rendition::PROGRAM), video: None, audio: Some(Codec::Opus) }
+}
+
+/// A channel on the air, with the number of conversions made and of those that run.
+fn convertible(config: Config) -> (Arc<Channel>, Publisher, Arc<AtomicUsize>, Arc<Metrics>) {
+    let metrics = Arc::new(Metrics::default());
+    let hub = Hub::new(config, Arc::clone(&metrics));
+    let pretender = Pretender::default();
+    let made = Arc::clone(&pretender.made);
+    hub.register(pretender);
+    let channel = hub.create(&"kitchen".parse().unwrap());
+    let mut publisher = channel.publish(Protocol::Rtmp).unwrap();
+    publisher.configure(video_track(640));
+    publisher.configure(audio_track());
+    (channel, publisher, made, metrics)
+}
+
+/// Lets the conversions that can run do so.
+async fn settle() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_conversion_is_made_once_for_all_subscribers_and_shares_the_pictures_bytes() {
+    let (channel, mut publisher, made, metrics) = convertible(Config::default());
+    let mut source = channel.subscribe(&Rendition::PROGRAM).unwrap();
+    let mut viewers: Vec<_> = (0..3).map(|_| channel.subscribe(&opus()).unwrap()).collect();
+    publisher.write(frame(VIDEO, 0, true));
+    publisher.write(frame(AUDIO, 10, true));
+    publisher.cue(cue("break", 1, 0, 60_000));
+    publisher.write(frame(VIDEO, 40, false));
+    settle().await;
+    let original = source.next_batch().await;
+    let pointer = |item: &Item| match item {
+        Item::Frame(frame) if frame.track == VIDEO => Some(frame.payload.as_ptr()),
+        _ => None,
+    };
+    let pointers: Vec<_> = original.iter().filter_map(pointer).collect();
+    for viewer in &mut viewers {
+        let batch = viewer.next_batch().await;
+        assert_eq!(shorthand(&batch), "T0 T1 V0 A10 Cbreak V40");
+        assert!(matches!(&batch[1], Item::Track(track) if track.codec == Codec::Opus));
+        assert!(matches!(&batch[3], Item::Frame(frame) if &frame.payload[..] == b"Opus"));
+        assert_eq!(batch.iter().filter_map(pointer).collect::<Vec<_>>(), pointers, "no picture is copied");
+        assert_eq!((viewer.epoch(), viewer.broadcast_id()), (source.epoch(), source.broadcast_id()));
+    }
+    assert_eq!((made.load(Ordering::Relaxed), metrics.conversions.get()), (1, 1));
+    publisher.write(frame(VIDEO, 80, true));
+    settle().await;
+    let mut late = channel.subscribe(&opus()).unwrap();
+    assert_eq!(shorthand(&late.next_batch().await), "T0 T1 Cbreak V80", "as in any rendition");
+}
+
+#[tokio::test]
+async fn a_conversion_runs_from_the_first_subscriber_to_the_last() {
+    let (channel, mut publisher, made, metrics) = convertible(Config::default());
+    publisher.write(frame(VIDEO, 0, true));
+    assert_eq!((made.load(Ordering::Relaxed), metrics.conversions.get()), (0, 0));
+    let mut one = channel.subscribe(&opus()).unwrap();
+    let two = channel.subscribe(&opus()).unwrap();
+    assert_eq!(shorthand(&one.next_batch().await), "T0 T1 V0");
+    drop(two);
+    publisher.write(frame(VIDEO, 40, false));
+    assert_eq!(shorthand(&one.next_batch().await), "V40");
+    drop(one);
+    publisher.write(frame(VIDEO, 80, false));
+    settle().await;
+    assert_eq!((made.load(Ordering::Relaxed), metrics.conversions.get()), (1, 0));
+    let mut again = channel.subscribe(&opus()).unwrap();
+    assert_eq!(shorthand(&again.next_batch().await), "T0 T1 V0 V40 V80", "as if it had always been there");
+    assert_eq!((made.load(Ordering::Relaxed), metrics.conversions.get()), (2, 1));
+}
+
+#[tokio::test]
+async fn readers_of_a_conversion_are_woken_once_a_picture() {
+    let (channel, mut publisher, ..) = convertible(Config::default());
+    let mut viewer = channel.subscribe(&opus()).unwrap();
+    publisher.write(frame(VIDEO, 0, true));
+    viewer.next_batch().await;
+    let reading = tokio::spawn(async move { viewer.next_batch().await });
+    for millis in [10, 30] {
+        publisher.write(frame(AUDIO, millis, true));
+        settle().await;
+    }
+    assert!(!reading.is_finished());
+    publisher.write(frame(VIDEO, 40, false));
+    assert_eq!(shorthand(&reading.await.unwrap()), "A10 A30 V40");
+}
+
+#[tokio::test]
+async fn a_conversion_outlives_the_publisher_and_ends_with_the_broadcast() {
+    let (channel, mut publisher, made, metrics) = convertible(Config::default());
+    let mut viewer = channel.subscribe(&opus()).unwrap();
+    publisher.write(frame(VIDEO, 0, true));
+    assert_eq!(shorthand(&viewer.next_batch().await), "T0 T1 V0");
+    drop(publisher);
+    assert_eq!(shorthand(&viewer.next_batch().await), "I");
+    let mut publisher = channel.publish(Protocol::Rtmp).unwrap();
+    publisher.configure(video_track(1280));
+    publisher.write(frame(VIDEO, 0, true));
+    let batch = viewer.next_batch().await;
+    assert!(matches!(&batch[..], [Item::Track(_), Item::Frame(_)]), "{}", shorthand(&batch));
+    channel.end();
+    assert_eq!(shorthand(&viewer.next_batch().await), "E");
+    assert_eq!(shorthand(&viewer.next_batch().await), "E", "and again");
+    settle().await;
+    assert_eq!((made.load(Ordering::Relaxed), metrics.conversions.get()), (1, 0));
+}
+
+#[tokio::test]
+async fn what_cannot_be_converted_is_refused_in_words() {
+    let (channel, mut publisher, ..) = convertible(Config::default());
+    let other = Rendition::Converted { of: Box::new(Rendition::PROGRAM), video: Some(Codec::H264), audio: None };
+    assert_eq!(channel.subscribe(&other).unwrap_err(), SubscribeError::Unavailable);
+    publisher.configure(Track { config: Bytes::from_static(b"HE-AAC"), ..audio_track() });
+    let refusal = channel.subscribe(&opus()).unwrap_err();
+    assert_eq!(refusal, SubscribeError::Unconvertible("HE-AAC".to_owned()));
+    assert_eq!(channel.wire::<Toy>(opus()).unwrap_err(), refusal);
+    channel.end();
+    assert_eq!(channel.subscribe(&opus()).unwrap_err(), SubscribeError::Offline);
+}
+
+#[tokio::test]
+async fn a_conversion_that_falls_behind_tells_its_subscribers_and_what_stands() {
+    let (channel, mut publisher, ..) = convertible(Config { window: Duration::ZERO, ..Config::default() });
+    let mut viewer = channel.subscribe(&opus()).unwrap();
+    publisher.write(frame(VIDEO, 0, true));
+    assert_eq!(shorthand(&viewer.next_batch().await), "T0 T1 V0");
+    // All of it before the conversion gets its turn.
+    for n in 1..=6 {
+        publisher.write(frame(VIDEO, 40 * n, n % 3 == 0));
+    }
+    assert_eq!(shorthand(&viewer.next_batch().await), "L T0 T1 V240");
+}
+
+#[tokio::test]
+async fn a_conversion_that_panics_leaves_nobody_waiting() {
+    let (channel, mut publisher, _, metrics) = convertible(Config::default());
+    let mut viewer = channel.subscribe(&opus()).unwrap();
+    publisher.write(frame(VIDEO, 0, true));
+    assert_eq!(shorthand(&viewer.next_batch().await), "T0 T1 V0");
+    publisher.write(Frame { payload: Bytes::from_static(POISON), ..frame(AUDIO, 10, true) });
+    publisher.write(frame(VIDEO, 40, true));
+    assert_eq!(shorthand(&viewer.next_batch().await), "E");
+    settle().await;
+    assert_eq!(metrics.conversions.get(), 0);
+}
+
+#[tokio::test]
+async fn a_wire_form_is_made_of_a_converted_rendition_as_of_any() {
+    let (channel, mut publisher, made, _) = convertible(Config::default());
+    let mut viewers: Vec<_> = (0..2).map(|_| channel.wire::<Kinds>(opus()).unwrap()).collect();
+    publisher.write(frame(VIDEO, 0, true));
+    publisher.write(frame(AUDIO, 10, true));
+    publisher.write(frame(VIDEO, 40, false));
+    settle().await;
+    for viewer in &mut viewers {
+        assert_eq!(viewer.next_batch().await.chunks.concat(), b"H.264 Opus VAV");
+    }
+    assert_eq!(made.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn conversions_are_made_of_conversions() {
+    let (channel, mut publisher, made, _) = convertible(Config::default());
+    let twice = Rendition::Converted { of: Box::new(opus()), video: None, audio: Some(Codec::Opus) };
+    let mut viewer = channel.subscribe(&twice).unwrap();
+    publisher.write(frame(VIDEO, 0, true));
+    assert_eq!(shorthand(&viewer.next_batch().await), "T0 T1 V0");
+    assert_eq!(made.load(Ordering::Relaxed), 2);
+}
+
+/// A container for tests that names the codecs, and then the kinds of the frames.
+#[derive(Default)]
+struct Kinds;
+
+impl WireFormat for Kinds {
+    fn header(&mut self, tracks: &[Arc<Track>], _: MediaTime) -> Bytes {
+        tracks.iter().map(|track| format!("{} ", track.codec)).collect::<String>().into()
+    }
+
+    fn write(&mut self, item: &Item, out: &mut BytesMut) {
+        if let Item::Frame(frame) = item {
+            out.put_u8(if frame.track == VIDEO { b'V' } else { b'A' });
+        }
+    }
+}
