@@ -5,7 +5,7 @@ use std::future::Future;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::auth::StreamKeys;
+use crate::auth::{StreamKeys, Studio};
 use crate::hub::Hub;
 
 /// What a protocol needs of the rest of the server. Clones are the same server.
@@ -15,6 +15,8 @@ pub struct Context {
     pub hub: Hub,
     /// Who may publish.
     pub keys: StreamKeys,
+    /// Broadcasters who are signed in in the browser.
+    pub studio: Studio,
     /// The server's life.
     pub life: Life,
 }

@@ -60,6 +60,23 @@ impl ConfigRecord {
         Ok(Self { profile, level, bit_depth, chroma_subsampling, full_range, primaries, transfer, matrix })
     }
 
+    /// A record for a stream that only its frames describe: level and colours are left open.
+    pub const fn of_stream(profile: u8, bit_depth: u8) -> Self {
+        /// ISO/IEC 23091-2: unspecified.
+        const UNSPECIFIED: u8 = 2;
+        Self {
+            profile,
+            level: 0,
+            bit_depth,
+            // Profiles 0 and 2 are 4:2:0; of the others the most common.
+            chroma_subsampling: if profile & 1 == 0 { 1 } else { 3 },
+            full_range: false,
+            primaries: UNSPECIFIED,
+            transfer: UNSPECIFIED,
+            matrix: UNSPECIFIED,
+        }
+    }
+
     /// The record as bytes.
     pub fn encode(&self) -> Bytes {
         let mut record = Vec::with_capacity(RECORD_LEN);

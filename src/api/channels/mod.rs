@@ -22,7 +22,8 @@ use crate::media::ChannelName;
 
 pub use directory::{Directory, DirectoryError, Record};
 pub use store::{ChannelStore, ChannelStoreError, SqliteChannels, StoredChannel};
-use view::{ChannelList, ChannelView, ErrorBody, KeyView};
+pub(super) use view::ErrorBody;
+use view::{ChannelList, ChannelView, KeyView};
 
 /// The longest title, in characters.
 const MAX_TITLE_LEN: usize = 200;
