@@ -15,7 +15,7 @@ use toml::{Table, Value};
 
 use crate::net::tls;
 use crate::protocol::{hls, http_flv, rtmp, webrtc};
-use crate::{api, http, hub, log, setting, store};
+use crate::{api, http, hub, log, store};
 
 /// Variables that override a key begin so.
 const PREFIX: &str = "ONAIR_";

@@ -6,10 +6,10 @@
 use std::io;
 use std::mem;
 use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsFd, AsRawFd as _};
 use std::ptr;
 
-use socket2::{Domain, Protocol, SockAddr, SockAddrStorage, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockAddrStorage, SockRef, Socket, Type};
 
 /// What the kernel may hold for a socket: some tens of milliseconds of a thousand viewers.
 const SOCKET_BUFFER: usize = 8 << 20;
@@ -55,6 +55,8 @@ pub struct Outbox {
     runs: Vec<Run>,
     /// The kernel cuts buffers up.
     segments: bool,
+    /// The socket speaks IPv6, and IPv4 by mapped addresses; learned at the first flush.
+    is_ipv6: Option<bool>,
 }
 
 /// Consecutive datagrams to one address, all of one length but perhaps the last.
@@ -84,7 +86,7 @@ impl Default for Outbox {
 impl Outbox {
     /// An empty outbox.
     pub const fn new() -> Self {
-        Self { bytes: Vec::new(), runs: Vec::new(), segments: true }
+        Self { bytes: Vec::new(), runs: Vec::new(), segments: true, is_ipv6: None }
     }
 
     /// Adds a datagram: what `write` appends.
@@ -110,10 +112,12 @@ impl Outbox {
         self.bytes.len() >= FULL
     }
 
-    /// Sends everything. What the kernel does not take at once is dropped: media that waits is media too late.
-    pub fn flush(&mut self, socket: &UdpSocket) -> Flushed {
+    /// Sends everything, always by the same socket. What the kernel does not take at once is dropped: media that waits is media too late.
+    pub fn flush(&mut self, socket: &impl AsFd) -> Flushed {
         let mut flushed = Flushed::default();
-        let is_ipv6 = socket.local_addr().is_ok_and(|local| local.is_ipv6());
+        let is_ipv6 = *self.is_ipv6.get_or_insert_with(|| {
+            SockRef::from(socket).local_addr().is_ok_and(|local| local.domain() == Domain::IPV6)
+        });
         let mut next = 0;
         while next < self.runs.len() {
             let batch = &self.runs[next..self.runs.len().min(next + BATCH)];
@@ -175,7 +179,7 @@ union Control {
 }
 
 /// Sends up to [`BATCH`] runs and tells how many were taken.
-fn send(socket: &UdpSocket, bytes: &mut [u8], runs: &[Run], is_ipv6: bool) -> io::Result<usize> {
+fn send(socket: &impl AsFd, bytes: &mut [u8], runs: &[Run], is_ipv6: bool) -> io::Result<usize> {
     let addresses: Vec<SockAddr> = runs.iter().map(|run| on_socket(run.to, is_ipv6).into()).collect();
     let base = bytes.as_mut_ptr();
     let mut buffers: [libc::iovec; BATCH] = [const { libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 } }; BATCH];
@@ -207,7 +211,7 @@ fn send(socket: &UdpSocket, bytes: &mut [u8], runs: &[Run], is_ipv6: bool) -> io
     }
     let count = runs.len().min(BATCH) as u32;
     // SAFETY: `count` messages are filled in, and everything they point to outlives the call.
-    let sent = unsafe { libc::sendmmsg(socket.as_raw_fd(), messages.as_mut_ptr(), count, 0) };
+    let sent = unsafe { libc::sendmmsg(socket.as_fd().as_raw_fd(), messages.as_mut_ptr(), count, 0) };
     if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(sent as usize) }
 }
 
@@ -251,7 +255,7 @@ impl Inbox {
     ///
     /// # Errors
     /// Those of the socket; [`io::ErrorKind::WouldBlock`] when nothing has arrived.
-    pub fn receive(&mut self, socket: &UdpSocket) -> io::Result<usize> {
+    pub fn receive(&mut self, socket: &impl AsFd) -> io::Result<usize> {
         self.received.clear();
         let mut addresses: [SockAddrStorage; BATCH] = std::array::from_fn(|_| SockAddrStorage::zeroed());
         let mut buffers: [libc::iovec; BATCH] =
@@ -271,7 +275,7 @@ impl Inbox {
         }
         // SAFETY: BATCH messages are filled in, and everything they point to outlives the call.
         let count = unsafe {
-            libc::recvmmsg(socket.as_raw_fd(), messages.as_mut_ptr(), BATCH as u32, 0, ptr::null_mut())
+            libc::recvmmsg(socket.as_fd().as_raw_fd(), messages.as_mut_ptr(), BATCH as u32, 0, ptr::null_mut())
         };
         if count < 0 {
             return Err(io::Error::last_os_error());

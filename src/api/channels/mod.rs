@@ -47,7 +47,7 @@ pub(super) struct ChannelChange {
 }
 
 /// The channel of the path.
-pub(super) struct Named(ChannelName);
+pub(super) struct Named(pub(super) ChannelName);
 
 impl<S: Send + Sync> FromRequestParts<S> for Named {
     type Rejection = ApiError;

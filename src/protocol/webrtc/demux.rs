@@ -21,6 +21,8 @@ const MAGIC_COOKIE: [u8; 4] = 0x2112_A442_u32.to_be_bytes();
 const BINDING_REQUEST: u16 = 0x0001;
 /// STUN attribute: whose check it is.
 const USERNAME: u16 = 0x0006;
+/// STUN attribute without a value: this path is chosen.
+const USE_CANDIDATE: u16 = 0x0025;
 /// Longest `USERNAME` (RFC 8489 §14.3).
 const MAX_USERNAME: usize = 512;
 
@@ -37,28 +39,42 @@ pub fn kind(datagram: &[u8]) -> Option<Kind> {
     }
 }
 
-/// The receiver's name fragment in a connectivity check; `None` when this is no Binding request or is malformed.
-///
-/// Nothing is verified: this only finds the session that can.
-pub fn checked_ufrag(stun: &[u8]) -> Option<&str> {
-    let header = stun.get(..STUN_HEADER)?;
-    let word = |bytes: &[u8]| u16::from_be_bytes([bytes[0], bytes[1]]);
-    let length = usize::from(word(&header[2..4]));
-    if word(&header[..2]) != BINDING_REQUEST || STUN_HEADER + length != stun.len() {
-        return None;
-    }
-    let mut attributes = &stun[STUN_HEADER..];
-    while let Some((header, rest)) = attributes.split_at_checked(4) {
+/// What a connectivity check says before anything of it is verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Check<'a> {
+    /// The receiver's name fragment: it finds the session that can verify the rest.
+    pub ufrag: &'a str,
+    /// The sender has chosen this path (RFC 8445 §7.1.2).
+    pub nominates: bool,
+}
+
+impl<'a> Check<'a> {
+    /// Reads a Binding request; `None` when it is none, or malformed.
+    pub fn parse(stun: &'a [u8]) -> Option<Self> {
+        let header = stun.get(..STUN_HEADER)?;
+        let word = |bytes: &[u8]| u16::from_be_bytes([bytes[0], bytes[1]]);
         let length = usize::from(word(&header[2..4]));
-        let value = rest.get(..length)?;
-        if word(&header[..2]) == USERNAME {
-            let name = std::str::from_utf8(value).ok().filter(|name| name.len() <= MAX_USERNAME)?;
-            return name.split_once(':').map(|(receiver, _)| receiver);
+        if word(&header[..2]) != BINDING_REQUEST || STUN_HEADER + length != stun.len() {
+            return None;
         }
-        // Values are padded to a multiple of four bytes.
-        attributes = rest.get(length.next_multiple_of(4)..)?;
+        let (mut ufrag, mut nominates) = (None, false);
+        let mut attributes = &stun[STUN_HEADER..];
+        while let Some((header, rest)) = attributes.split_at_checked(4) {
+            let length = usize::from(word(&header[2..4]));
+            let value = rest.get(..length)?;
+            match word(&header[..2]) {
+                USERNAME if ufrag.is_none() => {
+                    let name = std::str::from_utf8(value).ok().filter(|name| name.len() <= MAX_USERNAME)?;
+                    ufrag = Some(name.split_once(':')?.0);
+                }
+                USE_CANDIDATE => nominates = true,
+                _ => {}
+            }
+            // Values are padded to a multiple of four bytes.
+            attributes = rest.get(length.next_multiple_of(4)..)?;
+        }
+        Some(Self { ufrag: ufrag?, nominates })
     }
-    None
 }
 
 #[cfg(test)]
@@ -97,14 +113,16 @@ mod tests {
     #[test]
     fn the_session_is_the_one_whose_fragment_comes_first() {
         let stun = check(&[(0x0024, &[0, 0, 0, 1]), (USERNAME, b"server:browser"), (0x0008, &[0; 20])]);
-        assert_eq!(checked_ufrag(&stun), Some("server"));
+        assert_eq!(Check::parse(&stun), Some(Check { ufrag: "server", nominates: false }));
+        let stun = check(&[(USERNAME, b"server:browser"), (USE_CANDIDATE, &[])]);
+        assert_eq!(Check::parse(&stun), Some(Check { ufrag: "server", nominates: true }));
     }
 
     #[test]
     fn b27_malformed_checks_name_nobody() {
         let good = check(&[(USERNAME, b"server:browser")]);
         for length in 0..good.len() {
-            assert_eq!(checked_ufrag(&good[..length]), None, "cut after {length} bytes");
+            assert_eq!(Check::parse(&good[..length]), None, "cut after {length} bytes");
         }
         let mut response = good.clone();
         response[0] = 1;
@@ -114,7 +132,7 @@ mod tests {
         let nameless = check(&[(USERNAME, b"server")]);
         let binary = check(&[(USERNAME, &[0xff, b':', 0xfe])]);
         for bad in [response, endless, long, nameless, binary] {
-            assert_eq!(checked_ufrag(&bad), None);
+            assert_eq!(Check::parse(&bad), None);
         }
     }
 }

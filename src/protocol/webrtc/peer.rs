@@ -13,10 +13,11 @@ use str0m::net::{DatagramRecv, Protocol, Receive};
 use str0m::rtp::Extension;
 use str0m::{Candidate, Event, IceConnectionState, IceCreds, Input, Output, Rtc, RtcConfig};
 
-use super::demux::{self, Kind as Datagram};
+use super::demux::{self, Check, Kind as Datagram};
 use super::dtls_keys::{KeyHandle, KeyTap};
 use super::fragment::Credentials;
 use super::offer::{Offer, Role};
+use super::relay::Agreed;
 use super::srtp::MasterKey;
 use crate::hub::SubscribeError;
 use crate::media::{Codec, Kind};
@@ -102,14 +103,14 @@ pub(super) enum Codecs {
     /// Everything that is relayed.
     All,
     /// Those of a stream.
-    Only { video: Option<Codec>, audio: Option<Codec> },
+    Only(Agreed),
 }
 
 impl Codecs {
     fn includes(self, codec: Codec) -> bool {
         match self {
             Self::All => true,
-            Self::Only { video, audio } => video == Some(codec) || audio == Some(codec),
+            Self::Only(agreed) => agreed.video == Some(codec) || agreed.audio == Some(codec),
         }
     }
 }
@@ -190,7 +191,7 @@ impl Peer {
 
     /// Takes a connectivity check; `false` when it is not this peer's, or forged.
     pub fn check(&mut self, source: SocketAddr, datagram: &[u8], protocol: Protocol, now: Instant) -> bool {
-        let named = demux::checked_ufrag(datagram);
+        let named = Check::parse(datagram).map(|check| check.ufrag);
         let mut before = None;
         if let Some(restart) = self.restart.take_if(|restart| named == Some(restart.local.ufrag.as_str())) {
             let mut api = self.rtc.direct_api();
@@ -272,9 +273,9 @@ impl Peer {
         self.keys.take().and_then(|material| material.split(self.dtls_client).ok())
     }
 
-    /// How this kind of media was negotiated; `None` when the peer does not take it.
-    pub fn negotiated(&mut self, kind: Kind, codec: Codec, prefers: impl Fn(&CodecSpec) -> usize) -> Option<Negotiated> {
-        let (mid, types, extensions) = self.media(kind)?;
+    /// How a codec was negotiated; `None` when the peer does not take it.
+    pub fn negotiated(&mut self, codec: Codec, prefers: impl Fn(&CodecSpec) -> usize) -> Option<Negotiated> {
+        let (mid, types, playout_delay) = self.media(codec.kind())?;
         let best = self
             .rtc
             .codec_config()
@@ -286,7 +287,7 @@ impl Peer {
         let mut api = self.rtc.direct_api();
         let stream = api.stream_tx_by_mid(mid, None)?;
         let rtx = stream.rtx().map(|ssrc| *ssrc).zip(resend);
-        Some(Negotiated { ssrc: *stream.ssrc(), payload_type, rtx, playout_delay: extensions })
+        Some(Negotiated { ssrc: *stream.ssrc(), payload_type, rtx, playout_delay })
     }
 
     /// The section of this kind: its name, payload types and the identifier of the playout-delay extension.

@@ -7,9 +7,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::history::{History, Limits};
 use super::viewer::Lanes;
-use crate::format::rtp::{Packetizer, Payload};
+use crate::format::rtp::{Packetizer, Payload, Unsupported};
 use crate::hub::{Channel, Item};
-use crate::media::{Frame, Kind, MediaTime, Track, TrackId};
+use crate::media::{Codec, Frame, Kind, MediaTime, Track, TrackId};
 
 /// The largest datagram that is sent: what passes through every path (RFC 8835 recommends no more than 1200 bytes).
 pub(super) const MTU: usize = 1200;
@@ -47,7 +47,16 @@ pub(super) struct Relay {
     /// The wall clock at media time zero.
     pub epoch: SystemTime,
     history_bytes: usize,
+    /// The codecs that viewers have agreed on.
+    agreed: Agreed,
     payloads: Vec<Payload>,
+}
+
+/// The codecs that the viewers of a relay have agreed on; `None` for a kind that they were not offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Agreed {
+    pub video: Option<Codec>,
+    pub audio: Option<Codec>,
 }
 
 /// What an item means for the viewers.
@@ -62,7 +71,7 @@ pub(super) enum Effect {
 }
 
 impl Relay {
-    pub fn new(channel: Arc<Channel>, epoch: SystemTime, history_bytes: usize) -> Self {
+    pub fn new(channel: Arc<Channel>, agreed: Agreed, epoch: SystemTime, history_bytes: usize) -> Self {
         Self {
             channel,
             video: None,
@@ -72,6 +81,7 @@ impl Relay {
             stop: CancellationToken::new(),
             epoch,
             history_bytes,
+            agreed,
             payloads: Vec::new(),
         }
     }
@@ -92,7 +102,6 @@ impl Relay {
     }
 
     fn configure(&mut self, track: Arc<Track>) -> Effect {
-        let history_bytes = self.history_bytes;
         let cname: Arc<str> = self.channel.name().as_str().into();
         let place = match track.kind() {
             Kind::Video => &mut self.video,
@@ -102,23 +111,18 @@ impl Relay {
         if place.as_ref().is_some_and(|lane| lane.track.id != track.id && lane.track.rank <= track.rank) {
             return Effect::GoOn;
         }
-        let Ok(packetizer) = Packetizer::new(&track, MTU - AROUND) else {
-            // Viewers who cannot be sent this track still get the other one.
-            let had = place.take().is_some();
-            return if had { Effect::Renegotiate } else { Effect::GoOn };
+        let agreed = match track.kind() {
+            Kind::Video => self.agreed.video,
+            Kind::Audio => self.agreed.audio,
         };
-        match place {
-            Some(lane) if lane.track.codec == track.codec => {
-                lane.packetizer = packetizer;
-                lane.track = track;
-                Effect::GoOn
-            }
-            place => {
-                let changed = place.is_some() || !self.viewers.is_empty();
-                *place = Some(Lane::new(track, packetizer, history_bytes, cname));
-                if changed { Effect::Renegotiate } else { Effect::GoOn }
-            }
+        if agreed != Some(track.codec) {
+            return Effect::Renegotiate;
         }
+        let configured = match place {
+            Some(lane) => lane.configure(track),
+            None => Lane::new(track, self.history_bytes, cname).map(|lane| *place = Some(lane)),
+        };
+        if configured.is_err() { Effect::Renegotiate } else { Effect::GoOn }
     }
 
     fn frame(&mut self, frame: &Frame, now: Instant) {
@@ -133,9 +137,10 @@ impl Relay {
 }
 
 impl Lane {
-    fn new(track: Arc<Track>, packetizer: Packetizer, history_bytes: usize, cname: Arc<str>) -> Self {
+    fn new(track: Arc<Track>, history_bytes: usize, cname: Arc<str>) -> Result<Self, Unsupported> {
+        let packetizer = Packetizer::new(&track, MTU - AROUND)?;
         let clock_rate = packetizer.clock_rate();
-        Self {
+        Ok(Self {
             track,
             history: History::new(Limits { retransmit: RETRANSMIT, bytes: history_bytes }),
             clock_rate,
@@ -143,7 +148,13 @@ impl Lane {
             packetizer,
             newest: None,
             cname,
-        }
+        })
+    }
+
+    fn configure(&mut self, track: Arc<Track>) -> Result<(), Unsupported> {
+        self.packetizer.configure(&track)?;
+        self.track = track;
+        Ok(())
     }
 
     /// Media time at this moment, as far as the newest frame tells.

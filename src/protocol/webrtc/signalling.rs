@@ -11,12 +11,12 @@ use tokio::sync::oneshot;
 
 use super::fragment::{Fragment, InvalidFragment};
 use super::offer::{InvalidOffer, Offer, Role};
-use super::peer::{Codecs, OpenError};
+use super::peer::OpenError;
 use super::registry::{Entry, SessionId};
 use super::server::Shared;
-use super::shard::{Command, Open};
+use super::shard::{Command, Open, Purpose};
 use crate::http::ApiError;
-use crate::hub::{Channel, Rendition};
+use crate::hub::Channel;
 use crate::media::ChannelName;
 
 /// The media type of offers and answers.
@@ -67,7 +67,8 @@ pub(super) async fn open(
     shared: &Shared,
     asker: SocketAddr,
     channel: Arc<Channel>,
-    (role, offer, codecs, rendition): (Role, Offer, Codecs, Rendition),
+    offer: Offer,
+    purpose: Purpose,
 ) -> Result<Response, ApiError> {
     let busy = |reason| {
         shared.metrics.refused(reason);
@@ -78,13 +79,13 @@ pub(super) async fn open(
         return Err(busy("draining"));
     }
     let id = SessionId::random().ok_or_else(ApiError::internal)?;
-    let path = match role {
-        Role::Publisher => "whip",
-        Role::Viewer => "whep",
+    let path = match purpose {
+        Purpose::Publish => "whip",
+        Purpose::Watch(..) => "whep",
     };
     let location = format!("/{path}/{}/{}", channel.name(), id.as_path());
     let addresses = shared.addresses(asker);
-    let open = Open { id: id.clone(), role, offer, codecs, addresses, channel, rendition, peer: asker };
+    let open = Open { id: id.clone(), offer, purpose, addresses, channel, asker };
     let (reply, answer) = oneshot::channel();
     if shared.next_shard().commands.try_send(Command::Open(Box::new(open), reply)).is_err() {
         return Err(busy("busy"));

@@ -9,8 +9,8 @@ use super::peer::Negotiated;
 use super::relay::Lane;
 use super::send::{Cursor, Outgoing};
 use super::srtp::{Opener, Sealer};
-use crate::format::rtp::header::Header;
-use crate::format::rtp::rtcp::{self, Packet as Rtcp};
+use crate::format::rtp::rtcp::{self, Packet as Rtcp, SenderInfo};
+use crate::format::rtp::{Extension, Header, ntp};
 use crate::hub;
 use crate::media::MediaTime;
 use crate::net::udp::Outbox;
@@ -154,11 +154,12 @@ impl Viewer {
         self.opener.open_rtcp(packet, &mut self.opened).map_err(|_| "srtcp")?;
         let mut wishes = Wishes::default();
         let opened = std::mem::take(&mut self.opened);
-        let parsed = rtcp::parse(&opened);
-        for packet in parsed.map_err(|_| "rtcp")? {
+        for packet in rtcp::packets(&opened) {
+            // What came before the malformed part was authentic too.
+            let Ok(packet) = packet else { break };
             match packet {
                 Rtcp::Nack { media_ssrc, lost, .. } => {
-                    for sequence in lost {
+                    for sequence in lost.iter() {
                         match self.retransmit(media_ssrc, sequence, lanes, outbox) {
                             Some(true) => wishes.retransmitted += 1,
                             // What is gone for good is made up for by a keyframe.
@@ -201,18 +202,17 @@ impl Viewer {
         let header = Header {
             payload_type: rtx.payload_type,
             marker: outgoing.packet.payload.marker,
-            sequence: rtx.next as u16,
+            sequence_number: rtx.next as u16,
             timestamp: track.offset.wrapping_add(outgoing.ticks as u32),
             ssrc: rtx.ssrc,
         };
-        let mut head = [0; Header::MAX_LENGTH];
-        let length = header.write(&[], &mut head);
+        let head = Head::new(&header, &[]);
         let original = (track.first.wrapping_add(wire) as u16).to_be_bytes();
         let payload = &outgoing.packet.payload.bytes;
         let (index, sealer) = (rtx.next, &self.sealer);
         rtx.next += 1;
         outbox.push(destination, |out| {
-            sealer.seal_rtp(rtx.ssrc, index, &head[..length], &[&original, payload], out);
+            sealer.seal_rtp(rtx.ssrc, index, head.as_slice(), &[&original, payload], out);
         });
         Some(true)
     }
@@ -230,9 +230,9 @@ impl Viewer {
         let Some(destination) = self.destination else { return };
         for track in [&self.video, &self.audio].into_iter().flatten() {
             let mut compound = Vec::new();
-            rtcp::write_bye(&mut compound, track.ssrc, "the broadcast is over");
-            let sealer = &mut self.sealer;
-            outbox.push(destination, |out| sealer.seal_rtcp(&compound, out));
+            rtcp::write_receiver_report(track.ssrc, &[], "", &mut compound);
+            rtcp::write_bye(&[track.ssrc], "the broadcast is over", &mut compound);
+            seal_report(&mut self.sealer, &compound, destination, outbox);
         }
     }
 }
@@ -271,17 +271,14 @@ impl Track {
         let header = Header {
             payload_type: self.payload_type,
             marker: payload.marker,
-            sequence: index as u16,
+            sequence_number: index as u16,
             timestamp: self.offset.wrapping_add(outgoing.ticks as u32),
             ssrc: self.ssrc,
         };
-        let mut head = [0; Header::MAX_LENGTH];
-        let length = match &playout_delay {
-            Some((id, delay)) => header.write(&[(*id, delay)], &mut head),
-            None => header.write(&[], &mut head),
-        };
+        let extension = playout_delay.as_ref().and_then(|(id, delay)| Extension::new(*id, delay));
+        let head = Head::new(&header, extension.as_slice());
         let ssrc = self.ssrc;
-        outbox.push(destination, |out| sealer.seal_rtp(ssrc, index, &head[..length], &[&payload.bytes], out));
+        outbox.push(destination, |out| sealer.seal_rtp(ssrc, index, head.as_slice(), &[&payload.bytes], out));
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(payload.bytes.len() as u32);
     }
@@ -303,15 +300,47 @@ impl Track {
         self.reports += 1;
         let timestamp = self.offset.wrapping_add(media_now.to_ticks(lane.clock_rate) as u32);
         let mut compound = Vec::new();
-        let info = rtcp::SenderInfo {
-            ntp: rtcp::ntp(wall_clock(epoch, media_now)),
+        let info = SenderInfo {
+            ntp: ntp(wall_clock(epoch, media_now)),
             rtp_timestamp: timestamp,
             packets: self.packets,
             octets: self.octets,
         };
-        rtcp::write_sender_report(&mut compound, self.ssrc, &info, &[], lane.cname());
-        outbox.push(destination, |out| sealer.seal_rtcp(&compound, out));
+        rtcp::write_sender_report(self.ssrc, &info, &[], lane.cname(), &mut compound);
+        seal_report(sealer, &compound, destination, outbox);
     }
+}
+
+/// The bytes of a header, without an allocation.
+struct Head {
+    bytes: [u8; Self::MAX],
+    length: usize,
+}
+
+impl Head {
+    /// The fixed part, and one extension of three bytes.
+    const MAX: usize = 20;
+
+    fn new(header: &Header, extensions: &[Extension<'_>]) -> Self {
+        let mut bytes = [0; Self::MAX];
+        let mut rest = &mut bytes[..];
+        header.write(extensions, &mut rest);
+        let length = Self::MAX - rest.len();
+        Self { bytes, length }
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+fn seal_report(sealer: &mut Sealer, compound: &[u8], destination: SocketAddr, outbox: &mut Outbox) {
+    outbox.push(destination, |out| {
+        // After 2^31 reports, decades from now, there are none any more.
+        if let Err(error) = sealer.seal_rtcp(compound, out) {
+            tracing::debug!(%error, "no report was sent");
+        }
+    });
 }
 
 /// Broadcast start plus media time: the same clock for sound and picture.

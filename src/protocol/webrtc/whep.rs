@@ -11,8 +11,9 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 
 use super::offer::{Offer, Role};
-use super::peer::Codecs;
+use super::relay::Agreed;
 use super::server::Shared;
+use super::shard::Purpose;
 use super::signalling::{self, SDP};
 use crate::http::{ApiError, Connection};
 use crate::hub::{Channel, Rendition};
@@ -35,13 +36,13 @@ async fn watch(
 ) -> Result<Response, ApiError> {
     let channel = signalling::channel(&shared, &name)?;
     let offer = signalling::read_offer(&headers, &body, Role::Viewer)?;
-    let (codecs, rendition) = choose(&channel, &offer).inspect_err(|_| shared.metrics.refused("stream"))?;
-    let asked = (Role::Viewer, offer, codecs, rendition);
-    signalling::open(&shared, connection.peer(), channel, asked).await
+    let (agreed, rendition) = choose(&channel, &offer).inspect_err(|_| shared.metrics.refused("stream"))?;
+    let purpose = Purpose::Watch(agreed, rendition);
+    signalling::open(&shared, connection.peer(), channel, offer, purpose).await
 }
 
 /// What a viewer with this offer gets of the channel.
-fn choose(channel: &Channel, offer: &Offer) -> Result<(Codecs, Rendition), ApiError> {
+fn choose(channel: &Channel, offer: &Offer) -> Result<(Agreed, Rendition), ApiError> {
     let status = channel.status();
     if !status.live {
         return Err(signalling::offline("the channel is not live".to_owned()));
@@ -67,7 +68,7 @@ fn choose(channel: &Channel, offer: &Offer) -> Result<(Codecs, Rendition), ApiEr
             return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "not_over_webrtc", message));
         }
     }
-    Ok((Codecs::Only { video, audio }, rendition))
+    Ok((Agreed { video, audio }, rendition))
 }
 
 /// The picture's codec, if browsers can take it over WebRTC.

@@ -11,12 +11,11 @@ use http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
 
 use super::offer::Role;
-use super::peer::Codecs;
 use super::server::Shared;
+use super::shard::Purpose;
 use super::signalling;
 use crate::auth::bearer;
 use crate::http::{ApiError, Connection};
-use crate::hub::Rendition;
 
 /// `/whip/CHANNEL` and the sessions below it.
 pub(super) fn router(shared: &Arc<Shared>) -> Router {
@@ -36,8 +35,7 @@ async fn publish(
     authorize(&shared, &name, &headers)?;
     let channel = signalling::channel(&shared, &name)?;
     let offer = signalling::read_offer(&headers, &body, Role::Publisher)?;
-    let asked = (Role::Publisher, offer, Codecs::All, Rendition::Source);
-    signalling::open(&shared, connection.peer(), channel, asked).await
+    signalling::open(&shared, connection.peer(), channel, offer, Purpose::Publish).await
 }
 
 async fn end(

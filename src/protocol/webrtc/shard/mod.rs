@@ -9,22 +9,23 @@ mod streams;
 use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::io::unix::AsyncFd;
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::fragment::Credentials;
 use super::metrics::Metrics;
-use super::offer::{Offer, Role};
-use super::peer::{Codecs, Identity, News, OpenError, Peer};
+use super::offer::Offer;
+use super::peer::{Identity, News, OpenError, Peer};
 use super::publisher::Publisher;
 use super::registry::{Registry, SessionId};
-use super::relay::Relay;
+use super::relay::{Agreed, Relay};
 use super::viewer::Viewer;
 use super::Config;
 use crate::clock;
@@ -56,15 +57,20 @@ pub(super) enum Command {
 /// A session to be made.
 pub(super) struct Open {
     pub id: SessionId,
-    pub role: Role,
     pub offer: Offer,
-    pub codecs: Codecs,
+    pub purpose: Purpose,
     pub addresses: Vec<SocketAddr>,
     pub channel: Arc<Channel>,
-    /// What a viewer watches.
-    pub rendition: Rendition,
     /// Who asked, for the log.
-    pub peer: SocketAddr,
+    pub asker: SocketAddr,
+}
+
+/// What a session is for.
+pub(super) enum Purpose {
+    /// To put the channel on the air.
+    Publish,
+    /// To watch this rendition in these codecs.
+    Watch(Agreed, Rendition),
 }
 
 /// A datagram that arrived at another shard.
@@ -104,7 +110,7 @@ pub(super) struct Settings {
     pub life: Life,
 }
 
-type RelayKey = (ChannelName, Rendition);
+type RelayKey = (ChannelName, Rendition, Agreed);
 
 struct Shard {
     settings: Settings,
@@ -118,7 +124,7 @@ struct Shard {
     /// Viewers who are behind and are sent more at the next pace.
     behind: Vec<usize>,
     outbox: Outbox,
-    socket: Rc<AsyncFd<UdpSocket>>,
+    socket: Rc<UdpSocket>,
     news: Vec<News>,
     /// The timers or the viewers behind have changed.
     changed: Rc<Notify>,
@@ -152,8 +158,8 @@ enum Side {
 }
 
 /// Runs a shard until the server drains.
-pub(super) async fn run(settings: Settings, socket: UdpSocket, inlets: Inlets) -> std::io::Result<()> {
-    let socket = Rc::new(AsyncFd::new(socket)?);
+pub(super) async fn run(settings: Settings, socket: std::net::UdpSocket, inlets: Inlets) -> std::io::Result<()> {
+    let socket = Rc::new(UdpSocket::from_std(socket)?);
     let life = settings.life.clone();
     let changed = Rc::new(Notify::new());
     let shard = Rc::new(RefCell::new(Shard::new(settings, Rc::clone(&socket), Rc::clone(&changed))));
@@ -169,12 +175,13 @@ pub(super) async fn run(settings: Settings, socket: UdpSocket, inlets: Inlets) -
 }
 
 /// Takes datagrams as they come.
-async fn receive(shard: Rc<RefCell<Shard>>, socket: Rc<AsyncFd<UdpSocket>>) {
+async fn receive(shard: Rc<RefCell<Shard>>, socket: Rc<UdpSocket>) {
     let mut inbox = Inbox::new();
     loop {
-        let Ok(mut ready) = socket.readable().await else { return };
-        match inbox.receive(socket.get_ref()) {
-            Ok(0) => ready.clear_ready(),
+        if let Err(error) = socket.readable().await {
+            return tracing::error!(%error, "a WebRTC shard receives no more");
+        }
+        match socket.try_io(Interest::READABLE, || inbox.receive(&*socket)) {
             Ok(_) => {
                 let mut shard = shard.borrow_mut();
                 let now = clock::monotonic();
@@ -183,7 +190,7 @@ async fn receive(shard: Rc<RefCell<Shard>>, socket: Rc<AsyncFd<UdpSocket>>) {
                 }
                 shard.flush();
             }
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => ready.clear_ready(),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
             // An error that a peer's unreachable port left on the socket is nobody else's.
             Err(error) => tracing::debug!(%error, "receiving failed"),
         }
@@ -286,7 +293,7 @@ async fn attend(shard: Rc<RefCell<Shard>>, place: usize, id: SessionId) {
 }
 
 impl Shard {
-    fn new(settings: Settings, socket: Rc<AsyncFd<UdpSocket>>, changed: Rc<Notify>) -> Self {
+    fn new(settings: Settings, socket: Rc<UdpSocket>, changed: Rc<Notify>) -> Self {
         Self {
             settings,
             sessions: Vec::new(),
@@ -308,7 +315,7 @@ impl Shard {
 
     /// Sends what has been gathered.
     fn flush(&mut self) {
-        let flushed = self.outbox.flush(self.socket.get_ref());
+        let flushed = self.outbox.flush(&*self.socket);
         self.settings.metrics.packets_sent.inc_by(flushed.datagrams as u64);
         self.settings.metrics.packets_dropped.inc_by(flushed.dropped as u64);
     }

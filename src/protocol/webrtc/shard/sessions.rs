@@ -7,13 +7,13 @@ use std::time::Instant;
 use bytes::Bytes;
 use str0m::net::Protocol as Transport;
 
-use super::super::demux::{self, Kind as Datagram};
+use super::super::demux::{self, Check, Kind as Datagram};
 use super::super::fragment::{self, Credentials};
 use super::super::offer::Role;
-use super::super::peer::{News, OpenError, Peer, shard_of};
+use super::super::peer::{Codecs, News, OpenError, Peer, shard_of};
 use super::super::registry::{Entry, SessionId};
 use super::super::relay::Relay;
-use super::{Foreign, Open, RelayKey, Session, Shard, Side};
+use super::{Foreign, Open, Purpose, RelayKey, Session, Shard, Side};
 use crate::hub::{Channel, SubscribeError};
 
 /// The most addresses that a session may have proved at one time: one for each of a phone's networks, and to spare.
@@ -21,7 +21,11 @@ const MAX_ADDRESSES: usize = 8;
 
 impl Shard {
     pub(super) fn open(&mut self, open: Open, now: Instant) -> Result<String, OpenError> {
-        let Open { id, role, offer, codecs, addresses, channel, rendition, peer: asker } = open;
+        let Open { id, offer, purpose, addresses, channel, asker } = open;
+        let (role, codecs) = match &purpose {
+            Purpose::Publish => (Role::Publisher, Codecs::All),
+            Purpose::Watch(agreed, _) => (Role::Viewer, Codecs::Only(*agreed)),
+        };
         let settings = &self.settings;
         let (peer, answer) =
             Peer::answer(&settings.identity, settings.index, role, &offer, codecs, &addresses, now)?;
@@ -35,10 +39,10 @@ impl Shard {
         if !settings.registry.insert(id.clone(), entry, settings.config.max_sessions) {
             return Err(OpenError::Full);
         }
-        let side = match role {
-            Role::Publisher => Side::Publishing,
-            Role::Viewer => {
-                let key = (channel.name().clone(), rendition);
+        let side = match purpose {
+            Purpose::Publish => Side::Publishing,
+            Purpose::Watch(agreed, rendition) => {
+                let key = (channel.name().clone(), rendition, agreed);
                 if let Err(error) = self.use_relay(&key, &channel) {
                     self.settings.registry.remove(&id);
                     return Err(OpenError::Offline(error));
@@ -75,7 +79,8 @@ impl Shard {
             return Ok(());
         }
         let subscriber = channel.subscribe(&key.1)?;
-        let mut relay = Relay::new(Arc::clone(channel), subscriber.epoch(), self.settings.config.history_bytes);
+        let mut relay =
+            Relay::new(Arc::clone(channel), key.2, subscriber.epoch(), self.settings.config.history_bytes);
         relay.users = 1;
         self.relays.insert(key.clone(), relay);
         self.started.push((key.clone(), subscriber));
@@ -103,8 +108,8 @@ impl Shard {
         if self.by_address.contains_key(&source) {
             return self.own_datagram(source, datagram, now);
         }
-        let home = match demux::checked_ufrag(datagram) {
-            Some(ufrag) => shard_of(ufrag),
+        let home = match Check::parse(datagram) {
+            Some(check) => shard_of(check.ufrag),
             None => self.settings.registry.shard_of(source),
         };
         match home {
@@ -127,9 +132,11 @@ impl Shard {
     pub(super) fn own_datagram(&mut self, source: SocketAddr, datagram: &[u8], now: Instant) {
         let kind = demux::kind(datagram);
         let known = self.by_address.get(&source).copied();
-        let named = demux::checked_ufrag(datagram).and_then(|ufrag| self.by_ufrag.get(ufrag)).copied();
-        match (kind, named, known) {
-            (Some(Datagram::Stun), Some(place), _) => self.check(place, source, datagram, now),
+        match (kind, Check::parse(datagram), known) {
+            (Some(Datagram::Stun), Some(check), _) => match self.by_ufrag.get(check.ufrag) {
+                Some(&place) => self.check(place, check.nominates, source, datagram, now),
+                None => self.settings.metrics.discarded("unknown"),
+            },
             (Some(Datagram::Rtcp), _, Some(place)) if self.is_viewer(place) => {
                 self.control(place, datagram, now);
             }
@@ -148,7 +155,7 @@ impl Shard {
     }
 
     /// Takes a connectivity check that names a session.
-    fn check(&mut self, place: usize, source: SocketAddr, datagram: &[u8], now: Instant) {
+    fn check(&mut self, place: usize, nominates: bool, source: SocketAddr, datagram: &[u8], now: Instant) {
         let idle_timeout = self.settings.config.idle_timeout;
         let Some(session) = self.sessions.get_mut(place).and_then(Option::as_mut) else { return };
         let before = Arc::clone(session.peer.ufrag());
@@ -158,8 +165,17 @@ impl Shard {
         if *session.peer.ufrag() != before {
             self.by_ufrag.remove(&before);
         }
-        if !matches!(session.side, Side::Publishing | Side::Watching(_)) {
-            session.deadline = now + idle_timeout;
+        match &mut session.side {
+            // A peer who checks for ever but never finishes DTLS is not kept.
+            Side::Publishing | Side::Watching(_) => {}
+            // A publisher lives as long as his media.
+            Side::Publisher(_) => {}
+            Side::Viewer(_, viewer) => {
+                session.deadline = now + idle_timeout;
+                if nominates {
+                    viewer.destination = Some(source);
+                }
+            }
         }
         if !session.addresses.contains(&source) {
             if session.addresses.len() == MAX_ADDRESSES {
@@ -178,13 +194,9 @@ impl Shard {
     pub(super) fn drive(&mut self, place: usize, now: Instant) {
         let Some(session) = self.sessions.get_mut(place).and_then(Option::as_mut) else { return };
         let mut news = std::mem::take(&mut self.news);
-        let (outbox, side) = (&mut self.outbox, &mut session.side);
+        let outbox = &mut self.outbox;
         session.peer.poll(&mut news, |_, destination, contents| {
             outbox.push(destination, |out| out.extend_from_slice(contents));
-            // The library sends DTLS over the pair that ICE has chosen: media takes the same way.
-            if let (Side::Viewer(_, viewer), Some(Datagram::Dtls)) = (side, demux::kind(contents)) {
-                viewer.destination = Some(destination);
-            }
         });
         let wake_at = session.peer.wake_at.min(session.deadline);
         if session.timer.is_none_or(|timer| wake_at < timer) {

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::super::publisher::{Answer, Publisher};
 use super::super::registry::SessionId;
-use super::super::relay::{Effect, Lane};
+use super::super::relay::{Agreed, Effect};
 use super::super::srtp::{Opener, Sealer};
 use super::super::viewer::Viewer;
 use super::{BURST, RelayKey, Shard, Side};
@@ -62,13 +62,13 @@ impl Shard {
             Some((Sealer::new(&local).ok()?, Opener::new(&remote).ok()?))
         });
         let Some((sealer, opener)) = sealed else { return self.close(place, "keys") };
-        let negotiated = |lane: Option<&Lane>, peer: &mut super::Peer| {
-            let track = &lane?.track;
-            let profile = h264_profile(&track.config);
-            peer.negotiated(track.kind(), track.codec, |spec| preference(spec, track.codec, profile))
+        let profile = relay.video.as_ref().map_or(0, |lane| h264_profile(&lane.track.config));
+        let Agreed { video, audio } = key.2;
+        let mut negotiated = |codec: Option<Codec>| {
+            let codec = codec?;
+            session.peer.negotiated(codec, |spec| preference(spec, codec, profile))
         };
-        let video = negotiated(relay.video.as_ref(), &mut session.peer);
-        let audio = negotiated(relay.audio.as_ref(), &mut session.peer);
+        let (video, audio) = (negotiated(video), negotiated(audio));
         let counted = session.channel.viewer(Protocol::WebRtc);
         let mut viewer = Box::new(Viewer::new(sealer, opener, video, audio, counted, now));
         viewer.destination = session.addresses.last().copied();
