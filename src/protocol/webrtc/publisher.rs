@@ -87,7 +87,7 @@ impl Publisher {
     }
 
     fn sound(&mut self, codec: Codec, data: &MediaData, arrival: MediaTime) -> Result<(), Malformed> {
-        let time = self.place(TrackId(1), data, arrival);
+        let time = self.place(Kind::Audio, data, arrival);
         let audio = self.audio.get_or_insert_with(|| Received::new(TrackId(1), codec));
         let arrived = audio.take(&data.data, time)?;
         self.write(arrived);
@@ -104,7 +104,7 @@ impl Publisher {
             self.video = Some(Received::new(TrackId(0), codec));
             self.waits_for_keyframe = true;
         }
-        let time = self.place(TrackId(0), data, arrival);
+        let time = self.place(Kind::Video, data, arrival);
         let Some(video) = &mut self.video else { return Ok(Answer::Fine) };
         if !data.contiguous {
             // Something before it was lost: decoders would show rubbish until the next keyframe.
@@ -146,15 +146,15 @@ impl Publisher {
     }
 
     /// The frame's time on the publisher's one clock.
-    fn place(&mut self, track: TrackId, data: &MediaData, arrival: MediaTime) -> MediaTime {
+    fn place(&mut self, kind: Kind, data: &MediaData, arrival: MediaTime) -> MediaTime {
         let ticks = |time: str0m::media::MediaTime| {
             MediaTime::from_ticks(i64::try_from(time.numer()).unwrap_or(i64::MAX), time.denom().max(1))
         };
         let source = ticks(data.time);
-        let placed = self.clock.place(track, source, arrival);
+        let placed = self.clock.place(kind, source, arrival);
         if let Some(report) = &data.last_sender_info {
             let wall = MediaTime::from_millis(unix_millis(report.ntp_time));
-            self.clock.report(track, ticks(report.rtp_time), wall);
+            self.clock.report(kind, ticks(report.rtp_time), wall);
         }
         placed
     }

@@ -60,7 +60,7 @@ pub(super) struct Agreed {
 }
 
 /// What an item means for the viewers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
     /// Nothing, or something more to send.
     GoOn,

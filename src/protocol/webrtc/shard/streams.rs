@@ -11,7 +11,7 @@ use super::super::registry::SessionId;
 use super::super::relay::{Agreed, Effect};
 use super::super::srtp::{Opener, Sealer};
 use super::super::viewer::Viewer;
-use super::{BURST, RelayKey, Shard, Side};
+use super::{BURST, RelayKey, Session, Shard, Side};
 use crate::codec::h264;
 use crate::hub::{Dismissal, Item, Protocol};
 use crate::media::{Codec, Kind, MediaTime};
@@ -82,11 +82,14 @@ impl Shard {
         let now = crate::clock::monotonic();
         let Some(relay) = self.relays.get_mut(key) else { return false };
         relay.epoch = epoch;
-        let mut viewers = std::mem::take(&mut relay.viewers);
+        let viewers = std::mem::take(&mut relay.viewers);
         let mut effect = Effect::GoOn;
         for item in batch {
-            let of_item = relay.item(item, now);
-            effect = effect.max(of_item);
+            effect = relay.item(item, now);
+            // What follows is in a form that nobody here has agreed on.
+            if effect != Effect::GoOn {
+                break;
+            }
         }
         if effect == Effect::GoOn {
             for &place in &viewers {
@@ -96,20 +99,23 @@ impl Shard {
                 relay.viewers = viewers;
             }
         } else {
-            let watching = |place: &usize| {
-                let session = self.sessions.get(*place).and_then(Option::as_ref);
-                session.is_some_and(|session| matches!(&session.side, Side::Watching(of) if of == key))
-            };
             let reason = if effect == Effect::Ended { "ended" } else { "renegotiate" };
-            let waiting: Vec<usize> =
-                (0..self.sessions.len()).filter(|place| effect == Effect::Ended && watching(place)).collect();
-            viewers.extend(waiting);
-            for place in viewers {
+            for place in self.users(key) {
                 self.close(place, reason);
             }
         }
         self.flush();
-        effect != Effect::Ended
+        effect == Effect::GoOn
+    }
+
+    /// Everybody who watches a stream, or is about to.
+    fn users(&self, key: &RelayKey) -> Vec<usize> {
+        let uses = |session: &Session| match &session.side {
+            Side::Watching(of) | Side::Viewer(of, _) => of == key,
+            Side::Publishing | Side::Publisher(_) => false,
+        };
+        let sessions = self.sessions.iter().enumerate();
+        sessions.filter(|(_, session)| session.as_ref().is_some_and(uses)).map(|(place, _)| place).collect()
     }
 
     /// Sends a viewer what he lacks.
