@@ -13,7 +13,7 @@
 //! | `publisher` | a session that publishes |
 //! | `shard` | one thread with its socket, its sessions and its relays |
 //! | `registry` | all sessions, for HTTP and for datagrams that reach the wrong shard |
-//! | `signalling`, `whip`, `whep` | the routes |
+//! | `signalling`, `whip`, `whep`, `events` | the routes |
 //!
 //! Each processor has a shard; all shards listen on one UDP port. A session belongs to the shard that its POST was
 //! given to, and its name fragment says so, so that a connectivity check finds home from wherever it arrives. A viewer's
@@ -30,6 +30,7 @@ pub mod srtp;
 
 mod addresses;
 mod dtls_keys;
+mod events;
 mod metrics;
 mod peer;
 mod publisher;

@@ -9,6 +9,7 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use tokio::sync::oneshot;
 
+use super::events::EVENTS;
 use super::fragment::{Fragment, InvalidFragment};
 use super::offer::{InvalidOffer, Offer, Role};
 use super::peer::OpenError;
@@ -23,6 +24,8 @@ use crate::media::ChannelName;
 pub(super) const SDP: &str = "application/sdp";
 /// The media type of a PATCH.
 const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
+/// The relation of a session to its events.
+const EVENTS_REL: &str = "urn:ietf:params:whep:ext:core:server-sent-events";
 /// How long a shard may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -111,6 +114,10 @@ pub(super) async fn open(
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
     let mut response = (StatusCode::CREATED, headers, sdp).into_response();
+    if path == "whep" {
+        let link = format!("<{location}/events>; rel=\"{EVENTS_REL}\"; events=\"{EVENTS}\"");
+        response.headers_mut().append(header::LINK, value(&link)?);
+    }
     for link in &shared.links {
         response.headers_mut().append(header::LINK, link.clone());
     }

@@ -2,20 +2,22 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 
+use super::events::Events;
 use super::offer::{Offer, Role};
 use super::relay::Agreed;
 use super::server::Shared;
 use super::shard::Purpose;
 use super::signalling::{self, SDP};
-use crate::http::{ApiError, Connection};
+use crate::http::{ApiError, Connection, Streaming};
 use crate::hub::{Channel, Rendition};
 use crate::media::{Codec, Kind, Track};
 
@@ -24,6 +26,7 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
     Router::new()
         .route("/whep/{channel}", post(watch).get(nothing).head(discover).options(options))
         .route("/whep/{channel}/{session}", get(nothing).delete(end).patch(patch).options(options))
+        .route("/whep/{channel}/{session}/events", get(events))
         .with_state(Arc::clone(shared))
 }
 
@@ -113,6 +116,18 @@ async fn patch(
 ) -> Result<Response, ApiError> {
     let session = signalling::session(&shared, Role::Viewer, &name, &session)?;
     signalling::patch(&shared, session, &headers, &body).await
+}
+
+/// Server-sent events about the session and its channel, until either is over.
+async fn events(
+    State(shared): State<Arc<Shared>>,
+    Path((name, session)): Path<(String, String)>,
+) -> Result<Response, ApiError> {
+    let channel = signalling::channel(&shared, &name)?;
+    let (id, _) = signalling::session(&shared, Role::Viewer, &name, &session)?;
+    let events = Events::new(channel, shared.context.life.clone(), shared.registry.clone(), id);
+    let headers = [(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-store")];
+    Ok((headers, Extension(Streaming), Body::new(events)).into_response())
 }
 
 async fn nothing() -> StatusCode {
