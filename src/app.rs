@@ -111,7 +111,8 @@ impl App {
         let keys = StreamKeys::default();
         let life = Life::default();
         let studio = Studio::new(&token, keys.clone());
-        let context = Context { hub: hub.clone(), keys: keys.clone(), studio: studio.clone(), life: life.clone() };
+        let context =
+            Context { hub: hub.clone(), keys: keys.clone(), studio: studio.clone(), life: life.clone() };
         let webrtc = webrtc::Server::start(&config.webrtc, context.clone(), &metrics)?;
         let ports = Ports {
             http: http_bound.port,

@@ -21,6 +21,16 @@ pub struct Context {
     pub life: Life,
 }
 
+#[cfg(test)]
+impl Context {
+    /// A server with these channels and nobody who may publish, for tests.
+    pub fn of(hub: Hub) -> Self {
+        let keys = StreamKeys::default();
+        let studio = Studio::new(&crate::auth::AdminToken::for_tests(), keys.clone());
+        Self { hub, keys, studio, life: Life::default() }
+    }
+}
+
 /// The server's life: running, draining, over. Clones are the same life.
 #[derive(Clone, Debug, Default)]
 pub struct Life {

@@ -11,8 +11,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Api;
-use super::channels::Named;
 use super::channels::ErrorBody;
+use super::channels::Named;
 use crate::auth::{Studio, bearer};
 use crate::http::{ApiError, Connection, Json};
 
@@ -41,7 +41,8 @@ pub(super) async fn show(
     Named(name): Named,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let channel = api.directory.channel(&name).ok_or_else(|| ApiError::not_found("there is no such channel"))?;
+    let channel =
+        api.directory.channel(&name).ok_or_else(|| ApiError::not_found("there is no such channel"))?;
     if !api.studio.is_signed_in(&name, &headers) {
         return Err(refused("show the stream key to sign in"));
     }
@@ -65,7 +66,8 @@ pub(super) async fn sign_in(
     if !api.directory.opens(key, &name) {
         return Err(refused("this stream key is not the channel's"));
     }
-    let cookie = api.studio.sign_in(&name, connection.is_secure()).ok_or_else(|| refused("the channel has no key"))?;
+    let cookie =
+        api.studio.sign_in(&name, connection.is_secure()).ok_or_else(|| refused("the channel has no key"))?;
     cookie_answer(&cookie)
 }
 

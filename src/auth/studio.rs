@@ -29,7 +29,8 @@ pub struct Studio {
 impl Studio {
     /// For the channels of these keys; the signature's secret comes from the admin token.
     pub fn new(token: &AdminToken, keys: StreamKeys) -> Self {
-        let derived = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, token.0.as_bytes()), b"onair studio cookies");
+        let derived =
+            hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, token.0.as_bytes()), b"onair studio cookies");
         Self { secret: hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()), keys }
     }
 
@@ -66,7 +67,9 @@ impl Studio {
     fn holds(&self, channel: &ChannelName, value: &str) -> bool {
         let Some((expires, signature)) = value.split_once('.') else { return false };
         let Ok(expires) = expires.parse::<u64>() else { return false };
-        let (Some(key), Some(signature)) = (self.keys.digest_of(channel), from_hex(signature)) else { return false };
+        let (Some(key), Some(signature)) = (self.keys.digest_of(channel), from_hex(signature)) else {
+            return false;
+        };
         let message = message(channel, expires, key.as_bytes());
         expires > seconds(clock::wall()) && hmac::verify(&self.secret, &message, &signature).is_ok()
     }
@@ -134,7 +137,9 @@ mod tests {
         let other: ChannelName = "garden".parse().unwrap();
         keys.set(&other, StreamKey::generate().unwrap().digest());
         let moved = cookie.replace("kitchen", "garden");
-        assert!(!studio.is_signed_in(&other, &request(&cookie)) && !studio.is_signed_in(&other, &request(&moved)));
+        assert!(
+            !studio.is_signed_in(&other, &request(&cookie)) && !studio.is_signed_in(&other, &request(&moved))
+        );
         keys.set(&channel, StreamKey::generate().unwrap().digest());
         assert!(!studio.is_signed_in(&channel, &request(&cookie)));
     }
@@ -145,7 +150,14 @@ mod tests {
         let cookie = studio.sign_in(&channel, false).unwrap();
         let past = format!("{COOKIE_PREFIX}kitchen=1.{}", studio.signature(&channel, 1).unwrap());
         let longer = cookie.replacen("kitchen=1", "kitchen=2", 1);
-        for bad in ["", "onair-studio-kitchen=", "onair-studio-kitchen=9.zz", "onair-studio-kitchen=9999999999.", &past, &longer] {
+        for bad in [
+            "",
+            "onair-studio-kitchen=",
+            "onair-studio-kitchen=9.zz",
+            "onair-studio-kitchen=9999999999.",
+            &past,
+            &longer,
+        ] {
             assert!(!studio.is_signed_in(&channel, &request(bad)), "{bad}");
         }
         assert!(!studio.is_signed_in(&channel, &request(&Studio::sign_out(&channel))));

@@ -30,11 +30,8 @@ pub fn for_media_clients<S: Clone + Send + Sync + 'static>(routes: Router<S>) ->
     routes.layer(middleware::from_fn(|request, next| share(SIGNALLING, request, next)))
 }
 
-const READING: Sharing = Sharing {
-    methods: "GET, HEAD",
-    request_headers: "Range",
-    response_headers: "Content-Length, Date",
-};
+const READING: Sharing =
+    Sharing { methods: "GET, HEAD", request_headers: "Range", response_headers: "Content-Length, Date" };
 
 const SIGNALLING: Sharing = Sharing {
     methods: "GET, HEAD, POST, PATCH, DELETE, OPTIONS",

@@ -198,7 +198,8 @@ impl Channel {
     /// Asks the publisher for a keyframe; `false` when there is none, or his protocol has no way to be asked.
     pub fn request_keyframe(&self) -> bool {
         let state = self.state();
-        let Some(publisher) = state.publisher.as_ref().filter(|publisher| publisher.protocol.takes_requests())
+        let Some(publisher) =
+            state.publisher.as_ref().filter(|publisher| publisher.protocol.takes_requests())
         else {
             return false;
         };

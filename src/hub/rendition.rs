@@ -27,10 +27,4 @@ pub enum Rendition {
 impl Rendition {
     /// The programme that everybody gets.
     pub const PROGRAM: Self = Self::Program { variant: 0 };
-
-    /// This rendition with its sound in another codec.
-    #[must_use]
-    pub fn with_audio(self, codec: Codec) -> Self {
-        Self::Converted { of: Box::new(self), video: None, audio: Some(codec) }
-    }
 }

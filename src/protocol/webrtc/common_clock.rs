@@ -32,7 +32,11 @@ impl CommonClock {
     /// The time of a frame: `source` is the track's own time, `arrival` when it came in, since the publisher did.
     pub fn place(&mut self, kind: Kind, source: MediaTime, arrival: MediaTime) -> MediaTime {
         let target = self.target().filter(|_| kind == Kind::Video);
-        let clock = self.track(kind).get_or_insert(TrackClock { offset: arrival - source, newest: source, wall: None });
+        let clock = self.track(kind).get_or_insert(TrackClock {
+            offset: arrival - source,
+            newest: source,
+            wall: None,
+        });
         let passed = source - clock.newest;
         clock.newest = clock.newest.max(source);
         if let Some(target) = target.filter(|target| (*target - clock.offset).abs() <= FARTHEST) {
@@ -100,7 +104,10 @@ mod tests {
             let (apart, sounds, pictures) = run(30, true, late);
             assert_eq!(apart, 0);
             assert!(sounds.iter().all(|step| *step == 20_000_000), "packets of sound touch each other");
-            assert!(pictures.iter().all(|step| (19_800_000..=20_200_000).contains(step)), "at most a hundredth");
+            assert!(
+                pictures.iter().all(|step| (19_800_000..=20_200_000).contains(step)),
+                "at most a hundredth"
+            );
         }
     }
 

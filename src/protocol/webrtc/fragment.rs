@@ -83,7 +83,8 @@ impl Fragment {
             return Err(InvalidFragment::Candidates);
         }
         let ufrag = ufrag.filter(|text| is_ice_text(text, UFRAG)).ok_or(InvalidFragment::Credentials)?;
-        let password = password.filter(|text| is_ice_text(text, PASSWORD)).ok_or(InvalidFragment::Credentials)?;
+        let password =
+            password.filter(|text| is_ice_text(text, PASSWORD)).ok_or(InvalidFragment::Credentials)?;
         let credentials = Credentials { ufrag: ufrag.to_owned(), password: password.to_owned() };
         Ok(Self { credentials, candidates })
     }
@@ -91,14 +92,17 @@ impl Fragment {
 
 /// `ice-char`s of an allowed number (RFC 8839 §5.4).
 fn is_ice_text(text: &str, length: std::ops::RangeInclusive<usize>) -> bool {
-    length.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
+    length.contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
 }
 
 /// The server's side of an ICE restart: its new credentials and all its candidates, each as in `a=candidate:…` but
 /// without the `a=`.
 pub fn write(mid: &str, credentials: &Credentials, candidates: &[String]) -> String {
     let Credentials { ufrag, password } = credentials;
-    let mut text = format!("a=ice-lite\r\na=ice-ufrag:{ufrag}\r\na=ice-pwd:{password}\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:{mid}\r\n");
+    let mut text = format!(
+        "a=ice-lite\r\na=ice-ufrag:{ufrag}\r\na=ice-pwd:{password}\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:{mid}\r\n"
+    );
     for candidate in candidates {
         // Writing into a String cannot fail.
         let _ = write!(text, "a={candidate}\r\n");
@@ -128,7 +132,8 @@ mod tests {
     #[test]
     fn b25_what_is_no_fragment_is_refused() {
         let with = |ufrag: &str, password: &str| format!("a=ice-ufrag:{ufrag}\r\na=ice-pwd:{password}\r\n");
-        let many = with("abcd", PASSWORD) + &"a=candidate:1 1 udp 1 192.0.2.1 5 typ host\r\n".repeat(MAX_CANDIDATES + 1);
+        let many = with("abcd", PASSWORD)
+            + &"a=candidate:1 1 udp 1 192.0.2.1 5 typ host\r\n".repeat(MAX_CANDIDATES + 1);
         for (text, error) in [
             ("", InvalidFragment::Credentials),
             (&with("abc", PASSWORD), InvalidFragment::Credentials),

@@ -133,13 +133,12 @@ impl Offer {
             }
         }
         let (session, media) = drafts.split_first().ok_or(InvalidOffer::NoMedia)?;
-        let sections = media
-            .iter()
-            .map(|draft| draft.finish(session, role))
-            .collect::<Result<Vec<_>, _>>()?;
+        let sections =
+            media.iter().map(|draft| draft.finish(session, role)).collect::<Result<Vec<_>, _>>()?;
         let ufrag = drafts.iter().rev().find_map(|draft| draft.ufrag.clone()).unwrap_or_default();
         let distinct = |(index, section): (usize, &Section)| {
-            bundle.contains(&section.mid.as_str()) && sections[..index].iter().all(|other| other.mid != section.mid)
+            bundle.contains(&section.mid.as_str())
+                && sections[..index].iter().all(|other| other.mid != section.mid)
         };
         match sections.as_slice() {
             [] => Err(InvalidOffer::NoMedia),
@@ -182,7 +181,8 @@ impl Draft {
             Some("video") => (Kind::Video, "video"),
             _ => return Err(InvalidOffer::Foreign),
         };
-        let need = |there: bool, line| if there { Ok(()) } else { Err(InvalidOffer::Missing { kind: name, line }) };
+        let need =
+            |there: bool, line| if there { Ok(()) } else { Err(InvalidOffer::Missing { kind: name, line }) };
         need(self.ufrag.is_some() || session.ufrag.is_some(), "a=ice-ufrag")?;
         need(self.password || session.password, "a=ice-pwd")?;
         need(self.rtcp_mux, "a=rtcp-mux")?;

@@ -142,7 +142,11 @@ impl Peer {
             keys,
             role,
             dtls_client: answer.contains("a=setup:active"),
-            sections: offer.sections.iter().map(|section| (section.kind, section.mid.as_str().into())).collect(),
+            sections: offer
+                .sections
+                .iter()
+                .map(|section| (section.kind, section.mid.as_str().into()))
+                .collect(),
             local: addresses.to_vec(),
             ufrag,
             restart: None,
@@ -217,7 +221,14 @@ impl Peer {
         self.input(source, datagram, protocol, now, false);
     }
 
-    fn input(&mut self, source: SocketAddr, datagram: &[u8], proto: Protocol, now: Instant, verify: bool) -> bool {
+    fn input(
+        &mut self,
+        source: SocketAddr,
+        datagram: &[u8],
+        proto: Protocol,
+        now: Instant,
+        verify: bool,
+    ) -> bool {
         let of_family = |local: &&SocketAddr| local.is_ipv4() == source.is_ipv4();
         let Some(&destination) = self.local.iter().find(of_family) else { return false };
         let Ok(contents) = DatagramRecv::try_from(datagram) else { return false };
@@ -339,7 +350,8 @@ fn config(identity: &Identity, role: Role, codecs: Codecs, credentials: IceCreds
             params.set_fb_remb(false);
             params
         };
-        *config.codec_config() = CodecConfig::new_from_payload_params(params.into_iter().map(without).collect());
+        *config.codec_config() =
+            CodecConfig::new_from_payload_params(params.into_iter().map(without).collect());
         config = config
             .clear_extension_map()
             .set_extension(4, Extension::RtpMid)
@@ -352,7 +364,9 @@ fn config(identity: &Identity, role: Role, codecs: Codecs, credentials: IceCreds
 fn credentials(shard: usize) -> Option<IceCreds> {
     let mut random = [0; UFRAG_LENGTH + PASSWORD_LENGTH];
     rand::fill(&mut random).ok()?;
-    let text = |bytes: &[u8]| bytes.iter().map(|byte| char::from(ICE_ALPHABET[usize::from(byte % 32)])).collect::<String>();
+    let text = |bytes: &[u8]| {
+        bytes.iter().map(|byte| char::from(ICE_ALPHABET[usize::from(byte % 32)])).collect::<String>()
+    };
     let (ufrag, password) = random.split_at(UFRAG_LENGTH);
     Some(IceCreds { ufrag: format!("{shard:02x}{}", text(ufrag)), pass: text(password) })
 }

@@ -125,7 +125,8 @@ impl Publisher {
         let pixels = || {
             let mut probe = Received::new(TrackId(0), codec);
             let track = probe.take(&data.data, MediaTime::ZERO).ok().and_then(|arrived| arrived.track);
-            track.and_then(|track| track.video().map(|video| u64::from(video.width) * u64::from(video.height)))
+            track
+                .and_then(|track| track.video().map(|video| u64::from(video.width) * u64::from(video.height)))
         };
         match &mut self.layer {
             Some(layer) if layer.rid == data.rid => layer.seen = now,

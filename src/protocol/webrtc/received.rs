@@ -112,7 +112,8 @@ impl Received {
                 for obu in av1::obus(keyframe) {
                     let obu = obu?;
                     if obu.kind == av1::obu_type::SEQUENCE_HEADER {
-                        return av1::ConfigRecord::from_sequence_header(obu.payload).map(|record| Some(record.encode()));
+                        return av1::ConfigRecord::from_sequence_header(obu.payload)
+                            .map(|record| Some(record.encode()));
                     }
                 }
                 Ok(None)

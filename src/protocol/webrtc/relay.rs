@@ -126,10 +126,7 @@ impl Relay {
     }
 
     fn frame(&mut self, frame: &Frame, now: Instant) {
-        let lane = [&mut self.video, &mut self.audio]
-            .into_iter()
-            .flatten()
-            .find(|lane| lane.is(frame.track));
+        let lane = [&mut self.video, &mut self.audio].into_iter().flatten().find(|lane| lane.is(frame.track));
         if let Some(lane) = lane {
             lane.push(frame, &mut self.payloads, now);
         }

@@ -210,7 +210,10 @@ mod tests {
             assert_eq!(sent[0].1, 600, "begins with the keyframe");
             let live = (600 + frames as i64 - 1) * FRAME;
             assert_eq!(sent.last().unwrap().2, live, "the newest frame has its true time");
-            assert!(live - sent[0].2 <= FRAME.max(frames as i64), "and those before it lie within an interval");
+            assert!(
+                live - sent[0].2 <= FRAME.max(frames as i64),
+                "and those before it lie within an interval"
+            );
             assert!(sent.windows(2).all(|two| two[1].0 == two[0].0 + 1), "no gap in the sequence");
             assert!(sent.windows(2).all(|two| (two[1].1 == two[0].1) == (two[1].2 == two[0].2)));
             push(&mut history, 600 + frames, 300);

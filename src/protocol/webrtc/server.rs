@@ -55,7 +55,11 @@ impl Server {
     ///
     /// # Errors
     /// When the port cannot be bound, with the address in the message, or a shard cannot be started.
-    pub fn start(config: &Config, context: Context, registry: &metrics::Metrics) -> Result<Option<Self>, StartError> {
+    pub fn start(
+        config: &Config,
+        context: Context,
+        registry: &metrics::Metrics,
+    ) -> Result<Option<Self>, StartError> {
         let Some(address) = config.listen else { return Ok(None) };
         let count = match config.shards {
             0 => thread::available_parallelism().map_or(1, usize::from),
@@ -118,7 +122,11 @@ impl Shared {
 
     /// The addresses that a peer is told.
     pub fn addresses(&self, asker: SocketAddr) -> Vec<SocketAddr> {
-        addresses::candidates(&self.config.public_addresses, self.bound, asker.ip().to_canonical().is_loopback())
+        addresses::candidates(
+            &self.config.public_addresses,
+            self.bound,
+            asker.ip().to_canonical().is_loopback(),
+        )
     }
 }
 

@@ -33,7 +33,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) fn ice_server_link(text: &str) -> Option<HeaderValue> {
     let mut words = text.split_ascii_whitespace();
     let url = words.next()?;
-    let quotable = |word: &str| word.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\' | b'<' | b'>'));
+    let quotable = |word: &str| {
+        word.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\' | b'<' | b'>'))
+    };
     let link = match (url.split_once(':')?.0, words.next(), words.next(), words.next()) {
         ("stun" | "stuns", None, None, None) if quotable(url) => format!("<{url}>; rel=\"ice-server\""),
         ("turn" | "turns", Some(username), Some(credential), None)
@@ -163,8 +165,9 @@ pub(super) async fn patch(
 ) -> Result<Response, ApiError> {
     expect_type(headers, FRAGMENT)?;
     let text = std::str::from_utf8(body).map_err(|_| ApiError::bad_request("the fragment is not UTF-8"))?;
-    let fragment = Fragment::parse(text)
-        .map_err(|error: InvalidFragment| ApiError::new(StatusCode::BAD_REQUEST, "invalid_fragment", error.to_string()))?;
+    let fragment = Fragment::parse(text).map_err(|error: InvalidFragment| {
+        ApiError::new(StatusCode::BAD_REQUEST, "invalid_fragment", error.to_string())
+    })?;
     let Some(tag) = headers.get(header::IF_MATCH) else {
         return Err(ApiError::new(
             StatusCode::PRECONDITION_REQUIRED,
@@ -202,7 +205,8 @@ pub(super) async fn patch(
 /// OPTIONS: what may be posted, and the servers that help to connect.
 pub(super) fn options(shared: &Shared) -> Response {
     let accept_post = HeaderName::from_static("accept-post");
-    let mut response = (StatusCode::NO_CONTENT, [(accept_post, HeaderValue::from_static(SDP))]).into_response();
+    let mut response =
+        (StatusCode::NO_CONTENT, [(accept_post, HeaderValue::from_static(SDP))]).into_response();
     for link in &shared.links {
         response.headers_mut().append(header::LINK, link.clone());
     }
@@ -240,7 +244,8 @@ mod tests {
             "<turn:turn.example.org:3478?transport=udp>; rel=\"ice-server\"; username=\"ada\"; credential=\"s3cret\"; credential-type=\"password\""
         );
         assert!(ice_server_link("stun:stun.example.org").is_some());
-        for bad in ["", "stun", "http://a", "turn:a", "turn:a b", "turn:a b c d", "turn:a \"b c", "stun:a>b"] {
+        for bad in ["", "stun", "http://a", "turn:a", "turn:a b", "turn:a b c d", "turn:a \"b c", "stun:a>b"]
+        {
             assert!(ice_server_link(bad).is_none(), "{bad}");
         }
     }

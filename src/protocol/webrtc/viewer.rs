@@ -133,10 +133,12 @@ impl Viewer {
             return false;
         }
         track.report(lane, lanes.epoch, &mut self.sealer, outbox, destination, now);
-        let hints = track.playout_delay.filter(|_| now.saturating_duration_since(self.joined_at) < PLAYOUT_HINT);
+        let hints =
+            track.playout_delay.filter(|_| now.saturating_duration_since(self.joined_at) < PLAYOUT_HINT);
         for _ in 0..budget {
             let Some(outgoing) = track.cursor.next(&lane.history) else { break };
-            let hint = hints.map(|id| (id, if outgoing.late { PLAYOUT_AT_ONCE } else { PLAYOUT_AS_YOU_LIKE }));
+            let hint =
+                hints.map(|id| (id, if outgoing.late { PLAYOUT_AT_ONCE } else { PLAYOUT_AS_YOU_LIKE }));
             track.send(outgoing, hint, &self.sealer, outbox, destination);
             self.allowance = (self.allowance + 1).min(MOST_RETRANSMITS);
         }

@@ -39,13 +39,13 @@ async fn watch(
 ) -> Result<Response, ApiError> {
     let channel = signalling::channel(&shared, &name)?;
     let offer = signalling::read_offer(&headers, &body, Role::Viewer)?;
-    let (agreed, rendition) = choose(&channel, &offer).inspect_err(|_| shared.metrics.refused("stream"))?;
-    let purpose = Purpose::Watch(agreed, rendition);
+    let agreed = choose(&channel, &offer).inspect_err(|_| shared.metrics.refused("stream"))?;
+    let purpose = Purpose::Watch(agreed, Rendition::PROGRAM);
     signalling::open(&shared, connection.peer(), channel, offer, purpose).await
 }
 
 /// What a viewer with this offer gets of the channel.
-fn choose(channel: &Channel, offer: &Offer) -> Result<(Agreed, Rendition), ApiError> {
+fn choose(channel: &Channel, offer: &Offer) -> Result<Agreed, ApiError> {
     let status = channel.status();
     if !status.live {
         return Err(signalling::offline("the channel is not live".to_owned()));
@@ -56,14 +56,12 @@ fn choose(channel: &Channel, offer: &Offer) -> Result<(Agreed, Rendition), ApiEr
     };
     let (video, audio) = (first(Kind::Video), first(Kind::Audio));
     if video.is_none() && audio.is_none() {
-        return Err(signalling::offline("the broadcast has just begun; nothing is known of it yet".to_owned()));
+        return Err(signalling::offline(
+            "the broadcast has just begun; nothing is known of it yet".to_owned(),
+        ));
     }
     let video = video.map(picture).transpose()?;
-    let (audio, rendition) = match audio.map(|track| track.codec) {
-        Some(Codec::Opus) => (Some(Codec::Opus), Rendition::PROGRAM),
-        Some(_) => (Some(Codec::Opus), Rendition::PROGRAM.with_audio(Codec::Opus)),
-        None => (None, Rendition::PROGRAM),
-    };
+    let audio = audio.map(sound).transpose()?;
     for codec in [video, audio].into_iter().flatten() {
         let section = offer.section(codec.kind());
         if section.is_some_and(|section| !section.codecs.iter().any(|name| *name == rtp_name(codec))) {
@@ -71,20 +69,32 @@ fn choose(channel: &Channel, offer: &Offer) -> Result<(Agreed, Rendition), ApiEr
             return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "not_over_webrtc", message));
         }
     }
-    Ok((Agreed { video, audio }, rendition))
+    Ok(Agreed { video, audio })
 }
 
 /// The picture's codec, if browsers can take it over WebRTC.
 fn picture(track: &Track) -> Result<Codec, ApiError> {
-    let refuse = |message: String| Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "not_over_webrtc", message));
+    let refuse =
+        |message: String| Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "not_over_webrtc", message));
     let reordered = track.video().and_then(|video| video.reorder_depth).is_some_and(|depth| depth > 0);
     match track.codec {
         Codec::H264 if reordered => refuse(
-            "the encoder sends B-frames, which WebRTC does not carry: switch them off, or watch over HLS".to_owned(),
+            "the encoder sends B-frames, which WebRTC does not carry: switch them off, or watch over HLS"
+                .to_owned(),
         ),
         Codec::H264 | Codec::Vp8 | Codec::Vp9 | Codec::Av1 => Ok(track.codec),
         codec => refuse(format!("browsers do not take {codec} over WebRTC: watch over HLS")),
     }
+}
+
+/// The sound's codec, if WebRTC carries it.
+fn sound(track: &Track) -> Result<Codec, ApiError> {
+    if track.codec == Codec::Opus {
+        return Ok(Codec::Opus);
+    }
+    let message =
+        format!("WebRTC does not carry {} sound, and it is not converted: watch over HLS", track.codec);
+    Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "not_over_webrtc", message))
 }
 
 /// The codec's name in `a=rtpmap`, in lower case.

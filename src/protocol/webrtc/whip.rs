@@ -78,7 +78,8 @@ fn authorize(shared: &Shared, name: &str, headers: &HeaderMap) -> Result<(), Api
     let context = &shared.context;
     match headers.contains_key(AUTHORIZATION) {
         true => {
-            let key = bearer(headers).ok_or_else(|| refuse("send the stream key as Authorization: Bearer KEY"))?;
+            let key =
+                bearer(headers).ok_or_else(|| refuse("send the stream key as Authorization: Bearer KEY"))?;
             let opens = context.keys.channel_for(key).is_some_and(|channel| channel.as_str() == name);
             if opens { Ok(()) } else { Err(refuse("this stream key is not the channel's")) }
         }

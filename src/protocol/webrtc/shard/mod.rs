@@ -19,6 +19,7 @@ use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use super::Config;
 use super::fragment::Credentials;
 use super::metrics::Metrics;
 use super::offer::Offer;
@@ -27,7 +28,6 @@ use super::publisher::Publisher;
 use super::registry::{Registry, SessionId};
 use super::relay::{Agreed, Relay};
 use super::viewer::Viewer;
-use super::Config;
 use crate::clock;
 use crate::context::Life;
 use crate::hub::{Channel, Rendition, Subscriber};
@@ -158,7 +158,11 @@ enum Side {
 }
 
 /// Runs a shard until the server drains.
-pub(super) async fn run(settings: Settings, socket: std::net::UdpSocket, inlets: Inlets) -> std::io::Result<()> {
+pub(super) async fn run(
+    settings: Settings,
+    socket: std::net::UdpSocket,
+    inlets: Inlets,
+) -> std::io::Result<()> {
     let socket = Rc::new(UdpSocket::from_std(socket)?);
     let life = settings.life.clone();
     let changed = Rc::new(Notify::new());

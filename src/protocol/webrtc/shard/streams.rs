@@ -58,9 +58,10 @@ impl Shard {
     fn join(&mut self, place: usize, key: RelayKey, now: Instant) {
         let Some(session) = self.sessions.get_mut(place).and_then(Option::as_mut) else { return };
         let Some(relay) = self.relays.get_mut(&key) else { return self.close(place, "ended") };
-        let sealed = session.peer.take_keys().and_then(|(local, remote)| {
-            Some((Sealer::new(&local).ok()?, Opener::new(&remote).ok()?))
-        });
+        let sealed = session
+            .peer
+            .take_keys()
+            .and_then(|(local, remote)| Some((Sealer::new(&local).ok()?, Opener::new(&remote).ok()?)));
         let Some((sealer, opener)) = sealed else { return self.close(place, "keys") };
         let profile = relay.video.as_ref().map_or(0, |lane| h264_profile(&lane.track.config));
         let Agreed { video, audio } = key.2;
@@ -157,7 +158,8 @@ impl Shard {
             return;
         }
         self.settings.metrics.keyframe_requests.inc();
-        let recent = relay.video.as_ref().is_some_and(|lane| lane.keyframe_age().is_some_and(|age| age <= RECENT));
+        let recent =
+            relay.video.as_ref().is_some_and(|lane| lane.keyframe_age().is_some_and(|age| age <= RECENT));
         // A publisher who can is asked for a new one; where none can come, or one is near, memory serves.
         if !recent && relay.channel.request_keyframe() {
             return;

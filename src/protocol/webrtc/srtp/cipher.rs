@@ -54,7 +54,13 @@ impl Cipher {
     }
 
     /// Encrypts `packet[head..]` and, for AES-GCM, appends the tag; `associated` is authenticated with it.
-    pub fn seal_gcm(key: &LessSafeKey, nonce: [u8; NONCE_LEN], associated: &[u8], packet: &mut Vec<u8>, head: usize) {
+    pub fn seal_gcm(
+        key: &LessSafeKey,
+        nonce: [u8; NONCE_LEN],
+        associated: &[u8],
+        packet: &mut Vec<u8>,
+        head: usize,
+    ) {
         let nonce = Nonce::assume_unique_for_key(nonce);
         // Fails for plaintexts of gigabytes only.
         if let Ok(tag) = key.seal_in_place_separate_tag(nonce, Aad::from(associated), &mut packet[head..]) {

@@ -64,7 +64,8 @@ impl Opener {
 
     fn open(&mut self, packet: &[u8], out: &mut Vec<u8>) -> Result<(), OpenError> {
         let tag_length = self.rtcp.tag_length();
-        let Some(head) = packet.first_chunk::<HEAD>().filter(|_| packet.len() >= HEAD + INDEX + tag_length) else {
+        let Some(head) = packet.first_chunk::<HEAD>().filter(|_| packet.len() >= HEAD + INDEX + tag_length)
+        else {
             return Err(OpenError::Short);
         };
         let ssrc = u32::from_be_bytes([head[4], head[5], head[6], head[7]]);

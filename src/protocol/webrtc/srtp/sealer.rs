@@ -64,7 +64,9 @@ impl Sealer {
     /// # Errors
     /// After 2^31 packets; nothing is appended then.
     pub fn seal_rtcp(&mut self, compound: &[u8], out: &mut Vec<u8>) -> Result<(), Exhausted> {
-        let (Some(head), true) = (compound.first_chunk::<8>(), self.control < MOST_CONTROL) else { return Err(Exhausted) };
+        let (Some(head), true) = (compound.first_chunk::<8>(), self.control < MOST_CONTROL) else {
+            return Err(Exhausted);
+        };
         let number = self.control;
         self.control += 1;
         let ssrc = u32::from_be_bytes([head[4], head[5], head[6], head[7]]);

@@ -53,7 +53,8 @@ fn the_key_stream_is_that_of_rfc_3711_appendix_b2() {
     let mut stream = [0; 48];
     let salt = array("f0f1f2f3f4f5f6f7f8f9fafbfcfd");
     Cipher::count(&EncryptingKey::ctr(key).unwrap(), &salt, 0, 0, &mut stream);
-    let expected = "e03ead0935c95e80e166b16dd92b4eb4d23513162b02d0f72a43a2fe4a5f97ab41e95b3bb0a2e8dd477901e4fca894c0";
+    let expected =
+        "e03ead0935c95e80e166b16dd92b4eb4d23513162b02d0f72a43a2fe4a5f97ab41e95b3bb0a2e8dd477901e4fca894c0";
     assert_eq!(stream.to_vec(), hex(expected));
 }
 
