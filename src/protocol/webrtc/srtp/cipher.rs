@@ -13,7 +13,14 @@ const HMAC_TAG: usize = 10;
 
 pub(super) enum Cipher {
     Gcm { key: LessSafeKey, salt: [u8; NONCE_LEN] },
-    Counter { key: EncryptingKey, salt: [u8; 14], authentication: hmac::Key },
+    Counter(Box<Counter>),
+}
+
+/// Counter mode with an HMAC; boxed, because an HMAC's prepared key is large and the cipher rare.
+pub(super) struct Counter {
+    pub key: EncryptingKey,
+    pub salt: [u8; 14],
+    pub authentication: hmac::Key,
 }
 
 /// The peer's packet is not what it claims to be.
@@ -36,11 +43,11 @@ impl Cipher {
             Profile::Aes128CmHmacSha1_80 => {
                 let authentication = master.derive(packets, Label::Authentication, 20)?;
                 let key = UnboundCipherKey::new(&AES_128, &key).map_err(refused)?;
-                Ok(Self::Counter {
+                Ok(Self::Counter(Box::new(Counter {
                     key: EncryptingKey::ctr(key).map_err(refused)?,
                     salt: salt.as_slice().try_into().map_err(|_| KeyError::Length)?,
                     authentication: hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &authentication),
-                })
+                })))
             }
         }
     }
@@ -49,7 +56,7 @@ impl Cipher {
     pub const fn tag_length(&self) -> usize {
         match self {
             Self::Gcm { .. } => GCM_TAG,
-            Self::Counter { .. } => HMAC_TAG,
+            Self::Counter(_) => HMAC_TAG,
         }
     }
 

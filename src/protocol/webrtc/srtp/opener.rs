@@ -2,7 +2,7 @@
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 
-use super::cipher::Cipher;
+use super::cipher::{Cipher, Counter};
 use super::keys::{KeyError, MasterKey, Packets};
 
 /// What an SRTCP packet has around its plaintext: the readable head and the index.
@@ -85,7 +85,8 @@ impl Opener {
                 out.truncate(start + HEAD + length);
                 number
             }
-            Cipher::Counter { key, salt, authentication } => {
+            Cipher::Counter(counter) => {
+                let Counter { key, salt, authentication } = &**counter;
                 let (authenticated, tag) = packet.split_at(packet.len() - tag_length);
                 let (sealed, trailer) = authenticated.split_at(authenticated.len() - INDEX);
                 let number = self.index(trailer)?;

@@ -1,6 +1,6 @@
 //! Sealing packets.
 
-use super::cipher::Cipher;
+use super::cipher::{Cipher, Counter};
 use super::keys::{KeyError, MasterKey, Packets};
 
 /// The most control packets under one key (RFC 3711 §9.2).
@@ -50,7 +50,8 @@ impl Sealer {
             Cipher::Gcm { key, salt } => {
                 Cipher::seal_gcm(key, Cipher::gcm_nonce(salt, ssrc, index), header, out, head);
             }
-            Cipher::Counter { key, salt, authentication } => {
+            Cipher::Counter(counter) => {
+                let Counter { key, salt, authentication } = &**counter;
                 Cipher::count(key, salt, ssrc, index, &mut out[head..]);
                 let rollover = ((index >> 16) as u32).to_be_bytes();
                 let tag = Cipher::authenticate(authentication, &[&out[start..], &rollover]);
@@ -82,7 +83,8 @@ impl Sealer {
                 Cipher::seal_gcm(key, nonce, &associated, out, start + 8);
                 out.extend_from_slice(&trailer);
             }
-            Cipher::Counter { key, salt, authentication } => {
+            Cipher::Counter(counter) => {
+                let Counter { key, salt, authentication } = &**counter;
                 Cipher::count(key, salt, ssrc, number.into(), &mut out[start + 8..]);
                 out.extend_from_slice(&trailer);
                 let tag = Cipher::authenticate(authentication, &[&out[start..]]);
