@@ -27,8 +27,10 @@ const MAX_DATAGRAM: usize = 2048;
 /// Opens one port for `shards` sockets; the kernel spreads the peers over them. Port 0 lets the first socket choose.
 ///
 /// # Errors
-/// When the address cannot be bound.
+/// When the address cannot be bound, or another program has it.
 pub fn bind_group(address: SocketAddr, shards: usize) -> io::Result<Vec<UdpSocket>> {
+    // Sockets that share a port share it with those of another server as well: that one would take half of the peers.
+    drop(UdpSocket::bind(address)?);
     let mut address = address;
     let mut sockets = Vec::with_capacity(shards);
     for _ in 0..shards {
@@ -398,6 +400,8 @@ mod tests {
         let group = bind_group("127.0.0.1:0".parse().unwrap(), 3).unwrap();
         let addresses: Vec<SocketAddr> = group.iter().map(|socket| socket.local_addr().unwrap()).collect();
         assert!(addresses.windows(2).all(|two| two[0] == two[1]));
+        let taken = bind_group(addresses[0], 1).unwrap_err();
+        assert_eq!(taken.kind(), io::ErrorKind::AddrInUse, "a second server is not let in");
         let sockets: Vec<UdpSocket> = (0..30).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
         for socket in &sockets {
             socket.send_to(b"media", addresses[0]).unwrap();
