@@ -12,7 +12,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::api::channels::{ChannelStoreError, Directory, SqliteChannels};
 use crate::api::{self, Api, Ports};
-use crate::auth::{AdminToken, StreamKeys, TokenError};
+use crate::auth::{AdminToken, StreamKeys, Studio, TokenError};
 use crate::av::audio::AudioConverter;
 use crate::config::Config;
 use crate::context::{Context, Life};
@@ -20,7 +20,7 @@ use crate::hub::{self, Hub};
 use crate::metrics::Metrics;
 use crate::net::socket;
 use crate::net::tls::{CertificateError, Certificates};
-use crate::protocol::{hls, http_flv, rtmp};
+use crate::protocol::{hls, http_flv, rtmp, webrtc};
 use crate::store::{self, Store};
 use crate::{http, log};
 
@@ -68,6 +68,9 @@ pub enum StartError {
     /// There is no usable certificate.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
+    /// WebRTC cannot be served.
+    #[error("webrtc.listen: {0}")]
+    WebRtc(#[from] webrtc::StartError),
 }
 
 /// A listener that is bound but not served yet.
@@ -97,13 +100,6 @@ impl App {
         let rtmp_bound = Bound::new("rtmp.listen", config.rtmp.listen)?;
         let rtmps_bound = Bound::new("rtmp.tls_listen", config.rtmp.tls_listen)?;
         let admin_bound = Bound::new("admin.listen", config.admin.listen)?;
-        let ports = Ports {
-            http: http_bound.port,
-            https: https_bound.port,
-            rtmp: rtmp_bound.port,
-            rtmps: rtmps_bound.port,
-            admin: admin_bound.port,
-        };
         let wants_tls = https_bound.port.is_some() || rtmps_bound.port.is_some();
         let certificates = wants_tls.then(|| Certificates::load(&config.tls)).transpose()?;
 
@@ -116,7 +112,18 @@ impl App {
         hub.register(AudioConverter::new(&metrics));
         let keys = StreamKeys::default();
         let life = Life::default();
-        let context = Context { hub: hub.clone(), keys: keys.clone(), life: life.clone() };
+        let studio = Studio::new(&token, keys.clone());
+        let context =
+            Context { hub: hub.clone(), keys: keys.clone(), studio: studio.clone(), life: life.clone() };
+        let webrtc = webrtc::Server::start(&config.webrtc, context.clone(), &metrics)?;
+        let ports = Ports {
+            http: http_bound.port,
+            https: https_bound.port,
+            rtmp: rtmp_bound.port,
+            rtmps: rtmps_bound.port,
+            webrtc: webrtc.as_ref().map(webrtc::Server::port),
+            admin: admin_bound.port,
+        };
         let channels = SqliteChannels::new(store.pool());
         let directory = Arc::new(Directory::load(channels, hub.clone(), keys).await?);
 
@@ -124,6 +131,7 @@ impl App {
             directory: Arc::clone(&directory),
             hub,
             token,
+            studio,
             store: store.clone(),
             metrics: metrics.clone(),
             ports,
@@ -135,6 +143,9 @@ impl App {
             .merge(http_flv::router(&config.flv, context.clone()))
             .merge(hls::router(&config.hls, context.clone(), &metrics))
             .merge(api::router(&api));
+        if let Some(webrtc) = &webrtc {
+            routes = routes.merge(webrtc.router());
+        }
         if admin_bound.port.is_none() {
             routes = routes.merge(admin_routes.clone());
         }

@@ -14,6 +14,10 @@ use aws_lc_rs::{digest, rand};
 
 use crate::media::ChannelName;
 
+mod studio;
+
+pub use studio::{Studio, bearer};
+
 /// Random bytes in a secret: 160 bits, which are exactly 32 characters of base 32.
 const SECRET_BYTES: usize = 20;
 /// Digits and letters without those that are easily taken for another (i, l, o, u).
@@ -84,6 +88,12 @@ impl AdminToken {
         }
     }
 
+    /// A token that nobody knows, for tests.
+    #[cfg(test)]
+    pub fn for_tests() -> Self {
+        Self(Digest::of("a token for tests"))
+    }
+
     /// Whether this is the token. The time it takes tells nothing about how much of it is right.
     pub fn is(&self, shown: &str) -> bool {
         shown.len() <= MAX_SECRET_LEN && verify_slices_are_equal(&self.0.0, &Digest::of(shown).0).is_ok()
@@ -148,6 +158,12 @@ impl StreamKeys {
         }
         let digest = Digest::of(key);
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned()
+    }
+
+    /// What is kept of the channel's key.
+    pub fn digest_of(&self, channel: &ChannelName) -> Option<Digest> {
+        let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        keys.iter().find(|(_, owner)| *owner == channel).map(|(digest, _)| *digest)
     }
 
     /// Makes this the channel's one key; an older one is void at once.

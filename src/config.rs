@@ -14,8 +14,8 @@ use toml::de::DeTable;
 use toml::{Table, Value};
 
 use crate::net::tls;
-use crate::protocol::{hls, http_flv, rtmp};
-use crate::{api, http, hub, log, setting, store};
+use crate::protocol::{hls, http_flv, rtmp, webrtc};
+use crate::{api, http, hub, log, store};
 
 /// Variables that override a key begin so.
 const PREFIX: &str = "ONAIR_";
@@ -41,28 +41,13 @@ pub struct Config {
     /// HLS and low-latency HLS.
     pub hls: hls::Config,
     /// WebRTC.
-    pub webrtc: WebRtcConfig,
+    pub webrtc: webrtc::Config,
     /// Metrics and health on a listener of their own.
     pub admin: api::AdminConfig,
     /// Broadcasts in memory.
     pub broadcast: hub::Config,
     /// The log.
     pub log: log::Config,
-}
-
-/// `[webrtc]`: reserved, so that a file that names the port today is valid when WebRTC is there.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct WebRtcConfig {
-    /// The one UDP port of all sessions; nothing listens there yet.
-    #[serde(with = "setting::address")]
-    pub listen: Option<SocketAddr>,
-}
-
-impl Default for WebRtcConfig {
-    fn default() -> Self {
-        Self { listen: Some(([0, 0, 0, 0], 8189).into()) }
-    }
 }
 
 /// One mistake in the configuration.
@@ -132,6 +117,7 @@ impl Config {
             ("tls", self.tls.problems()),
             ("rtmp", self.rtmp.problems()),
             ("hls", self.hls.problems()),
+            ("webrtc", self.webrtc.problems()),
             ("log", self.log.problems()),
         ];
         let mut problems: Vec<(String, String)> = sections

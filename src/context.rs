@@ -5,7 +5,7 @@ use std::future::Future;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::auth::StreamKeys;
+use crate::auth::{StreamKeys, Studio};
 use crate::hub::Hub;
 
 /// What a protocol needs of the rest of the server. Clones are the same server.
@@ -15,8 +15,20 @@ pub struct Context {
     pub hub: Hub,
     /// Who may publish.
     pub keys: StreamKeys,
+    /// Broadcasters who are signed in in the browser.
+    pub studio: Studio,
     /// The server's life.
     pub life: Life,
+}
+
+#[cfg(test)]
+impl Context {
+    /// A server with these channels and nobody who may publish, for tests.
+    pub fn of(hub: Hub) -> Self {
+        let keys = StreamKeys::default();
+        let studio = Studio::new(&crate::auth::AdminToken::for_tests(), keys.clone());
+        Self { hub, keys, studio, life: Life::default() }
+    }
 }
 
 /// The server's life: running, draining, over. Clones are the same life.

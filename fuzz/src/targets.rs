@@ -11,8 +11,9 @@ use onair::format::amf::{Value, amf0, amf3};
 use onair::format::cue_message::{self, Cues, Moment};
 use onair::format::flv::file::Reader;
 use onair::format::flv::{self, Demuxer, mux};
+use onair::format::rtp::{self, Packetizer, rtcp};
 use onair::format::scte35::SpliceInfoSection;
-use onair::media::{Codec, MediaTime, Track};
+use onair::media::{AudioParams, Codec, Frame, Kind, MediaTime, Params, Track, TrackId, VideoParams};
 use onair::protocol::rtmp::wire::handshake::{
     ClientHandshake, PACKET_LENGTH, RANDOM_LENGTH, ServerHandshake,
 };
@@ -24,7 +25,7 @@ use onair::protocol::rtmp::wire::{
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const ALL: [Target; 13] = [
+pub const ALL: [Target; 16] = [
     ("amf0", amf0),
     ("amf3", amf3),
     ("asc", asc),
@@ -35,6 +36,9 @@ pub const ALL: [Target; 13] = [
     ("flv_file", flv_file),
     ("handshake", handshake),
     ("hvcc", hvcc),
+    ("packetize", packetize),
+    ("rtcp", rtcp),
+    ("rtp", rtp),
     ("scte35", scte35),
     ("session", session),
     ("sps", sps),
@@ -349,6 +353,110 @@ pub fn cue_message(data: &[u8]) {
         let Ok(values) = amf0::decode_all(message) else { continue };
         if let Ok(Some(announcement)) = cue_message::parse(&values) {
             let _ = cues.announce(announcement, Moment { publisher: now, media: now });
+        }
+    }
+}
+
+/// An RTP packet: what is read of it can be written and is read the same.
+pub fn rtp(data: &[u8]) {
+    let Ok(packet) = rtp::Packet::parse(data) else { return };
+    let extensions: Vec<_> = packet.extensions().collect();
+    let mut written = Vec::new();
+    packet.header.write(&extensions, &mut written);
+    assert_eq!(written.len(), rtp::Header::len(&extensions));
+    written.extend_from_slice(packet.payload);
+    let again = rtp::Packet::parse(&written).expect("what is written can be read");
+    assert_eq!((again.header, again.payload), (packet.header, packet.payload));
+    assert_eq!(again.extensions().collect::<Vec<_>>(), extensions);
+    assert!(packet.csrcs().count() <= 15);
+}
+
+/// An RTCP compound. Reports and lists of missing packets can be written and are read the same; nothing names more than
+/// its bytes can.
+pub fn rtcp(data: &[u8]) {
+    let mut count = 0;
+    for packet in rtcp::packets(data) {
+        count += 1;
+        let mut written = Vec::new();
+        match packet {
+            Ok(rtcp::Packet::SenderReport { ssrc, info, blocks }) => {
+                let before: Vec<_> = blocks.iter().collect();
+                rtcp::write_sender_report(ssrc, &info, &before, "name", &mut written);
+                match rtcp::packets(&written).next() {
+                    Some(Ok(rtcp::Packet::SenderReport { blocks, .. })) => {
+                        assert_eq!(blocks.iter().collect::<Vec<_>>(), before);
+                    }
+                    other => panic!("{other:?}"),
+                }
+                for block in before {
+                    let _ = block.round_trip(info.ntp);
+                }
+            }
+            Ok(rtcp::Packet::Nack { sender_ssrc, media_ssrc, lost }) => {
+                let mut before: Vec<u16> = lost.iter().collect();
+                assert!(before.len() <= 17 * data.len() / 4);
+                rtcp::write_nack(sender_ssrc, media_ssrc, before.iter().copied(), &mut written);
+                let mut again = Vec::new();
+                for packet in rtcp::packets(&written) {
+                    let Ok(rtcp::Packet::Nack { lost, .. }) = packet else { panic!("{packet:?}") };
+                    again.extend(lost.iter());
+                }
+                for numbers in [&mut before, &mut again] {
+                    numbers.sort_unstable();
+                    numbers.dedup();
+                }
+                assert_eq!(before, again);
+            }
+            Ok(rtcp::Packet::Bye { ssrcs, reason }) => {
+                let reason = reason.map(String::from_utf8_lossy).unwrap_or_default();
+                rtcp::write_bye(&ssrcs.iter().collect::<Vec<_>>(), &reason, &mut written);
+                assert!(rtcp::packets(&written).all(|packet| packet.is_ok()));
+            }
+            Ok(rtcp::Packet::Sdes(chunks)) => assert!(chunks.iter().count() <= 31),
+            Ok(rtcp::Packet::Fir { requests, .. }) => assert!(requests.iter().count() <= data.len() / 8),
+            Ok(rtcp::Packet::Remb { ssrcs, .. }) => assert!(ssrcs.iter().count() <= 255),
+            _ => {}
+        }
+    }
+    assert!(count <= data.len().div_ceil(4));
+}
+
+/// Frames of any bytes as payloads. The first byte says the codec, the second how large payloads may be, the third how
+/// long the configuration behind it is; the frames stand behind two bytes each, for keyframe, disposable and length.
+pub fn packetize(data: &[u8]) {
+    const CODECS: [Codec; 5] = [Codec::H264, Codec::Vp8, Codec::Vp9, Codec::Av1, Codec::Opus];
+    let Some((&[codec, size, config_len], rest)) = data.split_first_chunk() else { return };
+    let codec = CODECS[usize::from(codec) % CODECS.len()];
+    let max_payload = rtp::MIN_PAYLOAD + usize::from(size) * 8;
+    let params = match codec.kind() {
+        Kind::Video => Params::Video(VideoParams { width: 64, height: 64, reorder_depth: None }),
+        Kind::Audio => Params::Audio(AudioParams { sample_rate: 48_000, channels: 2, frame_samples: None }),
+    };
+    let (config, mut rest) = rest.split_at(rest.len().min(usize::from(config_len)));
+    let config = Bytes::copy_from_slice(config);
+    let track = Track { id: TrackId(0), group: 0, rank: 0, codec, config, params };
+    let Ok(mut packetizer) = Packetizer::new(&track, max_payload) else { return };
+    let mut payloads = Vec::new();
+    while let Some((&head, after)) = rest.split_first_chunk() {
+        let head = u16::from_be_bytes(head);
+        let (payload, after) = after.split_at(after.len().min(usize::from(head & 0x3fff)));
+        rest = after;
+        let frame = Frame {
+            track: track.id,
+            pts: MediaTime::ZERO,
+            dts: MediaTime::ZERO,
+            keyframe: head & 0x8000 != 0,
+            disposable: head & 0x4000 != 0,
+            payload: Bytes::copy_from_slice(payload),
+        };
+        payloads.clear();
+        if packetizer.packetize(&frame, &mut payloads).is_err() {
+            assert!(payloads.is_empty(), "a malformed frame makes no packet");
+        }
+        for (index, payload) in payloads.iter().enumerate() {
+            assert!((1..=max_payload).contains(&payload.bytes.len()), "{} bytes", payload.bytes.len());
+            let is_last = index + 1 == payloads.len();
+            assert_eq!(payload.marker, is_last && codec.kind() == Kind::Video);
         }
     }
 }

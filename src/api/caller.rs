@@ -8,6 +8,7 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 
 use super::{Api, Here};
+use crate::auth::bearer;
 use crate::http::{ApiError, Connection, RequestHost};
 
 /// A request with the admin token; others are refused.
@@ -24,17 +25,11 @@ impl FromRequestParts<Arc<Api>> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
-        let mut shown = parts.headers.get_all(AUTHORIZATION).iter();
-        let Some(value) = shown.next() else { return Ok(Self::Anybody) };
-        let token = value.to_str().ok().and_then(|text| text.split_once(' '));
-        match token {
-            Some((scheme, token))
-                if shown.next().is_none()
-                    && scheme.eq_ignore_ascii_case("bearer")
-                    && api.token.is(token.trim_start()) =>
-            {
-                Ok(Self::Operator)
-            }
+        if !parts.headers.contains_key(AUTHORIZATION) {
+            return Ok(Self::Anybody);
+        }
+        match bearer(&parts.headers) {
+            Some(token) if api.token.is(token) => Ok(Self::Operator),
             _ => Err(ApiError::unauthorized()),
         }
     }

@@ -5,6 +5,7 @@ pub mod channels;
 mod health;
 mod pages;
 mod server;
+mod studio;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +19,7 @@ use utoipa::openapi::{Components, InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::AdminToken;
+use crate::auth::{AdminToken, Studio};
 use crate::context::Life;
 use crate::http::{RequestHost, for_everyone};
 use crate::hub::Hub;
@@ -49,6 +50,8 @@ pub struct Api {
     pub hub: Hub,
     /// The operator's secret.
     pub token: AdminToken,
+    /// Broadcasters who are signed in in the browser.
+    pub studio: Studio,
     /// The database, asked for signs of life.
     pub store: Store,
     /// What `/metrics` shows.
@@ -67,6 +70,7 @@ pub fn router(api: &Arc<Api>) -> Router {
         .routes(routes!(channels::list, channels::create))
         .routes(routes!(channels::show, channels::update, channels::delete))
         .routes(routes!(channels::rotate_key))
+        .routes(routes!(studio::show, studio::sign_in, studio::sign_out))
         .routes(routes!(server::show))
         .split_for_parts();
     let document = Arc::new(document);

@@ -11,7 +11,7 @@ use super::Api;
 use crate::clock;
 use crate::http::Json;
 
-/// The TCP ports that the listeners got; `None` for a listener that is off.
+/// The ports that the listeners got; `None` for a listener that is off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Ports {
     /// HTTP.
@@ -22,6 +22,8 @@ pub struct Ports {
     pub rtmp: Option<u16>,
     /// RTMP over TLS.
     pub rtmps: Option<u16>,
+    /// WebRTC media, UDP.
+    pub webrtc: Option<u16>,
     /// Metrics and health.
     pub admin: Option<u16>,
 }

@@ -15,7 +15,7 @@ use tower::ServiceExt as _;
 
 use super::channels::SqliteChannels;
 use super::*;
-use crate::auth::StreamKeys;
+use crate::auth::{StreamKeys, Studio};
 use crate::hub::{self, Dismissal, Protocol};
 use crate::media::{AudioParams, Codec, Params, Track, TrackId, VideoParams};
 use crate::store;
@@ -44,10 +44,12 @@ impl Server {
         let channels = SqliteChannels::new(store.pool());
         let directory = Directory::load(channels, hub.clone(), keys.clone()).await.unwrap();
         let token = AdminToken::load_or_create(&dir).unwrap();
+        let studio = Studio::new(&token, keys.clone());
         let api = Arc::new(Api {
             directory: Arc::new(directory),
             hub,
             token,
+            studio,
             store,
             metrics,
             ports: Ports { http: Some(8080), rtmp: Some(1935), ..Ports::default() },
@@ -323,7 +325,7 @@ async fn a_live_channel_tells_what_is_on_the_air() {
     let (_, shown) = server.get("/api/v1/channels/kitchen").await;
     assert_eq!(shown["live"], true);
     assert!(shown["since"].as_str().unwrap().ends_with('Z'));
-    assert_eq!(shown["viewers"], json!({"total": 1, "rtmp": 0, "http_flv": 0, "hls": 1}));
+    assert_eq!(shown["viewers"], json!({"total": 1, "rtmp": 0, "http_flv": 0, "hls": 1, "webrtc": 0}));
     let tracks = json!([
         {"id": 0, "kind": "video", "codec": "H.264", "bitrate": 0, "width": 1280, "height": 720},
         {"id": 1, "kind": "audio", "codec": "AAC", "bitrate": 0, "sample_rate": 48_000, "channels": 2},

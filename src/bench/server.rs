@@ -102,7 +102,8 @@ impl Server {
             "[data]\ndir = {data:?}\n\
              [log]\nfilter = \"warn\"\n\
              [http]\nlisten = \"{http}\"\nmax_connections = {connections}\n\
-             [rtmp]\nlisten = \"{rtmp}\"\nmax_connections = {connections}\n"
+             [rtmp]\nlisten = \"{rtmp}\"\nmax_connections = {connections}\n\
+             [webrtc]\nlisten = \"\"\n"
         );
         let config = folder.write("config.toml", &config)?;
         let program = program.map_or_else(std::env::current_exe, |program| Ok(PathBuf::from(program)))?;

@@ -30,7 +30,7 @@ mod framing;
 mod mime;
 
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 #[cfg(test)]
 mod tests;
 

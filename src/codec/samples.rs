@@ -28,7 +28,7 @@ impl Sample {
 }
 
 /// Bytes from hexadecimal digits.
-pub(super) fn hex(digits: &str) -> Vec<u8> {
+pub(crate) fn hex(digits: &str) -> Vec<u8> {
     assert!(digits.is_ascii() && digits.len().is_multiple_of(2), "pairs of digits");
     (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect()
 }

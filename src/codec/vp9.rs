@@ -60,6 +60,23 @@ impl ConfigRecord {
         Ok(Self { profile, level, bit_depth, chroma_subsampling, full_range, primaries, transfer, matrix })
     }
 
+    /// A record for a stream that only its frames describe: level and colours are left open.
+    pub const fn of_stream(profile: u8, bit_depth: u8) -> Self {
+        /// ISO/IEC 23091-2: unspecified.
+        const UNSPECIFIED: u8 = 2;
+        Self {
+            profile,
+            level: 0,
+            bit_depth,
+            // Profiles 0 and 2 are 4:2:0; of the others the most common.
+            chroma_subsampling: if profile & 1 == 0 { 1 } else { 3 },
+            full_range: false,
+            primaries: UNSPECIFIED,
+            transfer: UNSPECIFIED,
+            matrix: UNSPECIFIED,
+        }
+    }
+
     /// The record as bytes.
     pub fn encode(&self) -> Bytes {
         let mut record = Vec::with_capacity(RECORD_LEN);
@@ -79,7 +96,7 @@ pub struct FrameHeader {
     pub key_frame: Option<KeyFrame>,
     /// The frame is shown.
     pub shown: bool,
-    /// Later frames may refer to this one.
+    /// Later frames may depend on this one: they may refer to its picture, or begin with the probabilities it ends with.
     pub is_reference: bool,
 }
 
@@ -133,7 +150,10 @@ impl FrameHeader {
             }
         }
         let refreshed = reader.bits("refresh_frame_flags", 8)?;
-        Ok(Self { profile, key_frame: None, shown, is_reference: refreshed != 0 })
+        // Without error resilience a frame also hands on probabilities, filter levels and segments: Chromium decodes nothing
+        // more of a stream from which such frames were taken.
+        let is_reference = refreshed != 0 || !error_resilient;
+        Ok(Self { profile, key_frame: None, shown, is_reference })
     }
 }
 
@@ -240,8 +260,9 @@ mod tests {
         assert!(key.shown && key.is_reference && key.profile == 0);
         let inter = FrameHeader::parse(&hex("860040929c00500000032000005470")).unwrap();
         assert!(inter.key_frame.is_none() && inter.shown && inter.is_reference);
-        // refresh_frame_flags 0
-        assert!(!FrameHeader::parse(&hex("860000929c0050")).unwrap().is_reference);
+        // refresh_frame_flags 0, without error resilience and with it
+        assert!(FrameHeader::parse(&hex("860000929c0050")).unwrap().is_reference);
+        assert!(!FrameHeader::parse(&hex("8700929c0050")).unwrap().is_reference);
         let shown_again = FrameHeader::parse(&[0x88]).unwrap();
         assert!(shown_again.shown && !shown_again.is_reference);
     }

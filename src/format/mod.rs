@@ -4,4 +4,5 @@ pub mod amf;
 pub mod cue_message;
 pub mod flv;
 pub mod fmp4;
+pub mod rtp;
 pub mod scte35;

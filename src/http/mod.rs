@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::setting;
 
 pub use connection::Connection;
-pub use cors::for_everyone;
+pub use cors::{for_everyone, for_media_clients};
 pub use error::ApiError;
 pub use guard::RequestHost;
 pub use json::Json;

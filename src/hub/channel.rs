@@ -46,6 +46,8 @@ struct Incumbent {
     protocol: Protocol,
     since: SystemTime,
     dismissal: watch::Sender<Option<Dismissal>>,
+    /// Rises when somebody needs a keyframe; only publishers who can be asked for one listen.
+    keyframes: watch::Sender<u64>,
 }
 
 /// How somebody publishes or watches.
@@ -58,11 +60,18 @@ pub enum Protocol {
     HttpFlv,
     /// HLS and low-latency HLS.
     Hls,
+    /// WHIP and WHEP.
+    WebRtc,
 }
 
 impl Protocol {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Rtmp, Self::HttpFlv, Self::Hls];
+    pub const ALL: [Self; 4] = [Self::Rtmp, Self::HttpFlv, Self::Hls, Self::WebRtc];
+
+    /// Whether a publisher can be asked for a keyframe.
+    const fn takes_requests(self) -> bool {
+        matches!(self, Self::WebRtc)
+    }
 
     /// A label for metrics and status pages.
     pub const fn label(self) -> &'static str {
@@ -70,6 +79,7 @@ impl Protocol {
             Self::Rtmp => "rtmp",
             Self::HttpFlv => "http_flv",
             Self::Hls => "hls",
+            Self::WebRtc => "webrtc",
         }
     }
 }
@@ -182,17 +192,31 @@ impl Channel {
         broadcast.enter();
         state.generation += 1;
         let (dismissal, dismissed) = watch::channel(None);
-        state.publisher = Some(Incumbent { protocol, since: clock::wall(), dismissal });
+        // A request that came before this publisher is none of his: he begins with a keyframe.
+        let (keyframes, keyframe_requests) = watch::channel(0);
+        state.publisher = Some(Incumbent { protocol, since: clock::wall(), dismissal, keyframes });
         let generation = state.generation;
         drop(state);
         self.metrics.publishers.inc();
         self.changed();
-        Ok(Publisher { channel: Arc::clone(self), broadcast, generation, dismissed })
+        Ok(Publisher { channel: Arc::clone(self), broadcast, generation, dismissed, keyframe_requests })
     }
 
     /// Sends the publisher away, if there is one.
     pub fn dismiss(&self, reason: Dismissal) {
         self.state().dismiss(reason);
+    }
+
+    /// Asks the publisher for a keyframe; `false` when there is none, or his protocol has no way to be asked.
+    pub fn request_keyframe(&self) -> bool {
+        let state = self.state();
+        let Some(publisher) =
+            state.publisher.as_ref().filter(|publisher| publisher.protocol.takes_requests())
+        else {
+            return false;
+        };
+        publisher.keyframes.send_modify(|requests| *requests += 1);
+        true
     }
 
     /// A place in a rendition's items, beginning with the newest keyframe.
@@ -350,6 +374,7 @@ pub struct Publisher {
     broadcast: Arc<Broadcast>,
     generation: u64,
     dismissed: watch::Receiver<Option<Dismissal>>,
+    keyframe_requests: watch::Receiver<u64>,
 }
 
 impl Publisher {
@@ -386,6 +411,16 @@ impl Publisher {
             // The channel forgot us: that happens on a takeover.
             Err(_) => Dismissal::Replaced,
         }
+    }
+
+    /// Becomes `Some` when the publisher is sent away: for those who wait beside other things.
+    pub fn dismissal(&self) -> watch::Receiver<Option<Dismissal>> {
+        self.dismissed.clone()
+    }
+
+    /// Changes when somebody needs a keyframe.
+    pub fn keyframe_requests(&self) -> watch::Receiver<u64> {
+        self.keyframe_requests.clone()
     }
 
     fn is_on_air(&self) -> bool {

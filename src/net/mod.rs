@@ -1,7 +1,8 @@
-//! What every TCP listener shares: sockets, limits on connections, TLS.
+//! Sockets: listeners and connections over TCP, limits on them, TLS; UDP for media.
 
 pub mod accept;
 pub mod files;
 pub mod limits;
 pub mod socket;
 pub mod tls;
+pub mod udp;

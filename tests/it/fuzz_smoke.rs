@@ -8,6 +8,7 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use onair::format::flv::file::TagKind;
+use onair::format::rtp::{Extension, Header, rtcp};
 
 use crate::support::{Content, Fixture, Packet};
 use targets::Target;
@@ -111,6 +112,9 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
                 })
                 .collect(),
         ],
+        "packetize" => access_units(),
+        "rtcp" => vec![rtcp_compound()],
+        "rtp" => rtp_packets(),
         "scte35" => vectors("scte35.json", "base64"),
         other => panic!("{other} has no seeds"),
     }
@@ -163,6 +167,69 @@ fn parameter_sets() -> Vec<Vec<u8>> {
         }
     }
     seeds
+}
+
+/// Configurations and the first frames of each recording, as the target `packetize` reads them.
+fn access_units() -> Vec<Vec<u8>> {
+    const CODECS: [(u8, [u8; 4]); 4] = [(0, *b"avc1"), (2, *b"vp09"), (3, *b"av01"), (4, *b"Opus")];
+    let mut seeds = Vec::new();
+    for (name, (number, wanted)) in RECORDINGS.iter().flat_map(|name| CODECS.map(|codec| (name, codec))) {
+        let (mut seed, mut frames) = (Vec::new(), 0);
+        for tag in Fixture::read(name).tags {
+            match Packet::parse(&tag) {
+                Content::Config { codec, record } if codec == wanted && seed.is_empty() => {
+                    seed.extend([number, 10, u8::try_from(record.len()).unwrap()]);
+                    seed.extend_from_slice(&record);
+                }
+                Content::Frame(packet) if packet.codec == wanted && frames < 3 => {
+                    let payload = &packet.payload[..packet.payload.len().min(0x3fff)];
+                    let keyframe = if packet.keyframe { 0x8000 } else { 0 };
+                    seed.extend((keyframe | u16::try_from(payload.len()).unwrap()).to_be_bytes());
+                    seed.extend_from_slice(payload);
+                    frames += 1;
+                }
+                _ => {}
+            }
+        }
+        seeds.extend((frames > 0).then_some(seed));
+    }
+    // No recording has VP8: a key frame and another.
+    let vp8 = [&[0xf0, 2, 0, 0x9d, 1, 0x2a, 0x41, 1, 0xf1, 0x40][..], &[0xd1, 1, 0, 5]];
+    seeds.push([&[1, 0, 0, 0x80, 10][..], vp8[0], &[0, 4], vp8[1]].concat());
+    seeds
+}
+
+/// One packet of every kind that is read, and one that is not.
+fn rtcp_compound() -> Vec<u8> {
+    let block = |ssrc| rtcp::ReportBlock { ssrc, cumulative_lost: -1, ..rtcp::ReportBlock::default() };
+    let info = rtcp::SenderInfo { ntp: 1 << 40, rtp_timestamp: 90_000, packets: 10, octets: 10_000 };
+    let mut compound = Vec::new();
+    rtcp::write_sender_report(1, &info, &[block(2), block(3)], "name", &mut compound);
+    rtcp::write_receiver_report(4, &[block(5)], "another", &mut compound);
+    rtcp::write_nack(1, 2, [1, 2, 3, 40, 41, 65_535, 0], &mut compound);
+    rtcp::write_pli(1, 2, &mut compound);
+    compound.extend(bytes_of("84ce00040000000100000000000000020500000085cc0002000000016e616d65"));
+    compound.extend(bytes_of("8fce0005000000010000000052454d420103f00000000002"));
+    compound.extend(bytes_of("8fcd0006000000010000000200010003000001020060000040800000"));
+    rtcp::write_bye(&[1, 4], "gone", &mut compound);
+    // An empty packet, padded.
+    compound.extend(bytes_of("a0cf000100000004"));
+    compound
+}
+
+/// With and without extensions, contributing sources and padding.
+fn rtp_packets() -> Vec<Vec<u8>> {
+    let header = Header { marker: true, payload_type: 96, sequence_number: 1, timestamp: 2, ssrc: 3 };
+    let mut plain = Vec::new();
+    header.write(&[], &mut plain);
+    plain.extend_from_slice(b"payload");
+    let mut extended = Vec::new();
+    let extensions = [(1, &b"0"[..]), (3, &[1, 2, 3])];
+    header.write(&extensions.map(|(id, data)| Extension::new(id, data).unwrap()), &mut extended);
+    extended.extend_from_slice(b"payload\0\0\x03");
+    extended[0] |= 0x22;
+    extended.splice(12..12, [0, 0, 0, 1, 0, 0, 0, 2]);
+    vec![plain, extended]
 }
 
 /// What real encoders sent.

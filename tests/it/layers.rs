@@ -44,6 +44,14 @@ const PURE: &[&str] = &[
     "protocol/hls/reload.rs",
     "protocol/hls/resource.rs",
     "protocol/hls/writer.rs",
+    "protocol/webrtc/common_clock.rs",
+    "protocol/webrtc/fragment.rs",
+    "protocol/webrtc/history.rs",
+    "protocol/webrtc/demux.rs",
+    "protocol/webrtc/offer.rs",
+    "protocol/webrtc/received.rs",
+    "protocol/webrtc/send.rs",
+    "protocol/webrtc/srtp",
 ];
 
 /// What pure code does not mention.

@@ -85,6 +85,11 @@ impl Directory {
         self.0.records.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
+    /// Whether this is the channel's stream key.
+    pub fn opens(&self, key: &str, name: &ChannelName) -> bool {
+        self.0.keys.channel_for(key).is_some_and(|channel| channel == *name)
+    }
+
     /// Makes a channel and its key.
     ///
     /// # Errors

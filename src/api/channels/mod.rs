@@ -22,7 +22,8 @@ use crate::media::ChannelName;
 
 pub use directory::{Directory, DirectoryError, Record};
 pub use store::{ChannelStore, ChannelStoreError, SqliteChannels, StoredChannel};
-use view::{ChannelList, ChannelView, ErrorBody, KeyView};
+pub(super) use view::ErrorBody;
+use view::{ChannelList, ChannelView, KeyView};
 
 /// The longest title, in characters.
 const MAX_TITLE_LEN: usize = 200;
@@ -46,7 +47,7 @@ pub(super) struct ChannelChange {
 }
 
 /// The channel of the path.
-pub(super) struct Named(ChannelName);
+pub(super) struct Named(pub(super) ChannelName);
 
 impl<S: Send + Sync> FromRequestParts<S> for Named {
     type Rejection = ApiError;

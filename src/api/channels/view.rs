@@ -104,6 +104,12 @@ pub(crate) struct Urls {
     hls: String,
     /// FLV over HTTP.
     flv: String,
+    /// Publishes over WebRTC, with the stream key as bearer token; absent when WebRTC is off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    whip: Option<String>,
+    /// Plays over WebRTC; absent when WebRTC is off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    whep: Option<String>,
     /// Publishes over RTMP, key included; only where the key is shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     publish: Option<String>,
@@ -227,6 +233,8 @@ impl Urls {
             watch: format!("{base}/{name}"),
             hls: format!("{base}/hls/{name}/index.m3u8"),
             flv: format!("{base}/live/{name}.flv"),
+            whip: api.ports.webrtc.map(|_| format!("{base}/whip/{name}")),
+            whep: api.ports.webrtc.map(|_| format!("{base}/whep/{name}")),
         }
     }
 }

@@ -7,7 +7,8 @@ async fn the_server_tells_its_ports_and_health() {
     let server = Server::start().await;
     let (_, shown) = server.get("/api/v1/server").await;
     assert_eq!(shown["version"], env!("CARGO_PKG_VERSION"));
-    let ports = json!({"http": 8080, "https": null, "rtmp": 1935, "rtmps": null, "admin": null});
+    let ports =
+        json!({"http": 8080, "https": null, "rtmp": 1935, "rtmps": null, "webrtc": null, "admin": null});
     assert_eq!(shown["ports"], ports);
     assert_eq!(server.get("/healthz").await.0, StatusCode::OK);
     assert_eq!(server.get("/readyz").await.0, StatusCode::OK);
@@ -59,6 +60,9 @@ async fn the_document_describes_every_route() {
             "get /api/v1/channels/{name}",
             "patch /api/v1/channels/{name}",
             "post /api/v1/channels/{name}/key",
+            "delete /api/v1/channels/{name}/studio",
+            "get /api/v1/channels/{name}/studio",
+            "post /api/v1/channels/{name}/studio",
             "get /api/v1/server",
         ]
     );

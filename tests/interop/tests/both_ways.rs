@@ -28,6 +28,7 @@ impl Server {
         config.data.dir = data.path().to_owned();
         config.http.listen = None;
         config.rtmp.listen = Some(anywhere);
+        config.webrtc.listen = Some(anywhere);
         config.log.filter = "off".to_owned();
         // Broadcasts are published faster than real time, and end with their publisher.
         config.broadcast.window = Duration::from_secs(3600);

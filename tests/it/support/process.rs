@@ -45,7 +45,9 @@ impl Process {
         let config = write_config(directory.path(), more);
         let mut command = Command::new(ONAIR);
         command.args(["serve", "--config"]).arg(&config).kill_on_drop(true);
-        command.env("ONAIR_HTTP__LISTEN", "127.0.0.1:0").env("ONAIR_RTMP__LISTEN", "127.0.0.1:0");
+        for listener in ["HTTP", "RTMP", "WEBRTC"] {
+            command.env(format!("ONAIR_{listener}__LISTEN"), "127.0.0.1:0");
+        }
         let mut child =
             command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts");
         let mut log = BufReader::new(child.stderr.take().expect("a pipe")).lines();

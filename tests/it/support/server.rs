@@ -47,6 +47,7 @@ impl Server {
         config.data.dir = data.path().to_owned();
         config.http.listen = Some(anywhere);
         config.rtmp.listen = Some(anywhere);
+        config.webrtc.listen = Some(anywhere);
         config.log.filter = std::env::var("ONAIR_TEST_LOG").unwrap_or_else(|_| "off".to_owned());
         change(&mut config);
         let app = App::start(&config, onair::log::init(&config.log)).await.expect("the server starts");

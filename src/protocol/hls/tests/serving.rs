@@ -14,8 +14,7 @@ use tower::ServiceExt as _;
 
 use super::super::{Config, router};
 use super::support::*;
-use crate::auth::StreamKeys;
-use crate::context::{Context, Life};
+use crate::context::Context;
 use crate::hub::{self, Hub, Protocol, Publisher};
 use crate::media::Frame;
 use crate::metrics::Metrics;
@@ -32,7 +31,7 @@ struct Stage {
 impl Stage {
     fn new(config: &Config) -> Self {
         let hub = Hub::new(hub::Config::default(), Arc::default());
-        let context = Context { hub: hub.clone(), keys: StreamKeys::default(), life: Life::default() };
+        let context = Context::of(hub.clone());
         let metrics = Metrics::new();
         let channel = hub.create(&"kitchen".parse().unwrap());
         let mut publisher = channel.publish(Protocol::Rtmp).unwrap();

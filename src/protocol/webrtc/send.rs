@@ -1,0 +1,291 @@
+//! One viewer's view of one track: which packet comes next, and under which sequence number and timestamp.
+//!
+//! Payloads are shared ([`History`]); a viewer's packets are numbered by himself, so that joining late, being moved to
+//! the newest keyframe and a change of the source leave no gap in his sequence numbers. The way back, from a sequence
+//! number that he reports lost to the shared payload, is a short list of stretches in which both rise together.
+
+use std::collections::VecDeque;
+
+use super::history::{History, Packet};
+
+/// Stretches that are remembered; a viewer who is moved more often loses retransmission of the older ones.
+const MAX_STRETCHES: usize = 8;
+
+/// A decoder that starts at a keyframe in the past gets the frames since then at this pace, in RTP ticks a frame, unless
+/// they are too many to fit before the next frame.
+const MOST_STEP: i64 = 90;
+
+/// A stretch of packets that follow one another both in the history and on the wire.
+#[derive(Clone, Copy, Debug)]
+struct Stretch {
+    /// Wire index of its first packet.
+    wire: u64,
+    /// History index of the same packet.
+    packet: u64,
+    catch_up: CatchUp,
+}
+
+/// Timestamps of frames that are sent late so that a decoder can start: compressed, so that the player does not take
+/// the past for its clock, and ending where the live frames begin.
+#[derive(Clone, Copy, Debug, Default)]
+struct CatchUp {
+    /// The first frame with its true time; frames before it are compressed.
+    live: u64,
+    /// The frame that the first compressed timestamp is for.
+    first: u64,
+    /// That timestamp in media ticks.
+    base: i64,
+    /// Ticks from frame to frame.
+    step: i64,
+}
+
+impl CatchUp {
+    fn ticks(&self, packet: &Packet) -> i64 {
+        if packet.frame >= self.live {
+            return packet.ticks;
+        }
+        self.base + (packet.frame.saturating_sub(self.first)) as i64 * self.step
+    }
+}
+
+/// A packet as this viewer gets it.
+#[derive(Clone, Copy, Debug)]
+pub struct Outgoing<'a> {
+    /// The shared payload.
+    pub packet: &'a Packet,
+    /// Its index on the wire; the low 16 bits are the sequence number, before the viewer's own first one is added.
+    pub wire: u64,
+    /// Media time on the RTP clock, compressed if it is sent late.
+    pub ticks: i64,
+    /// The packet is one of the past, sent so that the decoder can start.
+    pub late: bool,
+}
+
+/// A viewer's place in a track.
+#[derive(Debug, Default)]
+pub struct Cursor {
+    stretches: VecDeque<Stretch>,
+    /// History index of the next packet; `None` while waiting for a keyframe.
+    next: Option<u64>,
+    /// Wire index of the next packet.
+    wire: u64,
+    /// Media ticks of the newest packet sent.
+    sent: Option<i64>,
+}
+
+impl Cursor {
+    /// Puts the viewer on the newest keyframe, at the first call or when he lost too much; the frames since then follow
+    /// at once. `interval` is the distance of two frames in ticks. `false` when there is no keyframe in memory.
+    pub fn begin(&mut self, history: &History, interval: i64) -> bool {
+        let Some((start, newest)) = history.keyframe().zip(history.newest()) else {
+            self.next = None;
+            return false;
+        };
+        let Some(first) = history.get(start).map(|packet| packet.frame) else { return false };
+        let frames = (newest.frame - first) as i64;
+        let catch_up = match self.sent {
+            // The newest frame has its true time; those before it lead up to it.
+            None => {
+                let step = (interval / (frames + 1)).clamp(1, MOST_STEP);
+                CatchUp { live: newest.frame, first, base: newest.ticks - frames * step, step }
+            }
+            // Time does not go back for somebody who has seen the present: the past is squeezed in before the next frame.
+            Some(sent) => {
+                let step = (interval / (frames + 2)).clamp(1, MOST_STEP);
+                CatchUp { live: newest.frame + 1, first, base: sent.max(newest.ticks) + step, step }
+            }
+        };
+        self.stretch(start, catch_up);
+        true
+    }
+
+    /// Puts the viewer on the live edge, for tracks in which every packet can be decoded.
+    pub fn begin_live(&mut self, history: &History) {
+        self.stretch(history.end(), CatchUp::default());
+    }
+
+    /// Whether the viewer has a place to go on from.
+    pub const fn is_started(&self) -> bool {
+        self.next.is_some()
+    }
+
+    /// The next packet, if there is one.
+    pub fn next<'a>(&mut self, history: &'a History) -> Option<Outgoing<'a>> {
+        let index = self.next?;
+        let Some(packet) = history.get(index) else {
+            // Trimmed away: the caller begins again at a keyframe.
+            if index < history.end() {
+                self.next = None;
+            }
+            return None;
+        };
+        let catch_up = self.stretches.back()?.catch_up;
+        let outgoing = Outgoing {
+            packet,
+            wire: self.wire,
+            ticks: catch_up.ticks(packet),
+            late: packet.frame < catch_up.live,
+        };
+        self.next = Some(index + 1);
+        self.wire += 1;
+        self.sent = Some(outgoing.ticks);
+        Some(outgoing)
+    }
+
+    /// How many packets are still to be sent.
+    pub fn behind(&self, history: &History) -> u64 {
+        self.next.map_or(0, |next| history.end() - next.min(history.end()))
+    }
+
+    /// The packet that had this index on the wire, if its payload is still kept.
+    pub fn sent<'a>(&self, wire: u64, history: &'a History) -> Option<Outgoing<'a>> {
+        if wire >= self.wire {
+            return None;
+        }
+        let stretch = self.stretches.iter().rev().find(|stretch| stretch.wire <= wire)?;
+        let packet = history.get(stretch.packet + (wire - stretch.wire))?;
+        let ticks = stretch.catch_up.ticks(packet);
+        Some(Outgoing { packet, wire, ticks, late: packet.frame < stretch.catch_up.live })
+    }
+
+    /// The newest wire index with these low 16 bits, counted from the viewer's first sequence number.
+    pub fn unwrap(&self, low: u16) -> Option<u64> {
+        let newest = self.wire.checked_sub(1)?;
+        let back = u64::from((newest as u16).wrapping_sub(low));
+        newest.checked_sub(back)
+    }
+
+    /// Media ticks of the newest packet sent.
+    pub const fn newest_ticks(&self) -> Option<i64> {
+        self.sent
+    }
+
+    fn stretch(&mut self, packet: u64, catch_up: CatchUp) {
+        self.next = Some(packet);
+        if self.stretches.len() == MAX_STRETCHES {
+            self.stretches.pop_front();
+        }
+        self.stretches.push_back(Stretch { wire: self.wire, packet, catch_up });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::super::history::Limits;
+    use super::*;
+    use crate::format::rtp::Payload;
+
+    const FRAME: i64 = 3000;
+
+    /// Two packets a frame, a keyframe every `gop` frames.
+    fn history(frames: u64, gop: u64) -> History {
+        let mut history = History::new(Limits { retransmit: 100, bytes: 1 << 20 });
+        for frame in 0..frames {
+            push(&mut history, frame, gop);
+        }
+        history
+    }
+
+    fn push(history: &mut History, frame: u64, gop: u64) {
+        let payload = |marker| Payload { bytes: Bytes::from_static(b"payload"), marker };
+        history.push([payload(false), payload(true)], frame as i64 * FRAME, frame.is_multiple_of(gop));
+    }
+
+    fn drain(cursor: &mut Cursor, history: &History) -> Vec<(u64, u64, i64)> {
+        std::iter::from_fn(|| cursor.next(history))
+            .map(|outgoing| (outgoing.wire, outgoing.packet.frame, outgoing.ticks))
+            .collect()
+    }
+
+    #[test]
+    fn a_viewer_who_joins_gets_the_gop_compressed_to_end_at_the_live_frames_time() {
+        for frames in [1, 2, 30, 299] {
+            let mut history = history(600 + frames, 300);
+            let mut cursor = Cursor::default();
+            assert!(cursor.begin(&history, FRAME));
+            let sent = drain(&mut cursor, &history);
+            assert_eq!(sent.len() as u64, frames * 2);
+            assert_eq!(sent[0].1, 600, "begins with the keyframe");
+            let live = (600 + frames as i64 - 1) * FRAME;
+            assert_eq!(sent.last().unwrap().2, live, "the newest frame has its true time");
+            assert!(
+                live - sent[0].2 <= FRAME.max(frames as i64),
+                "and those before it lie within an interval"
+            );
+            assert!(sent.windows(2).all(|two| two[1].0 == two[0].0 + 1), "no gap in the sequence");
+            assert!(sent.windows(2).all(|two| (two[1].1 == two[0].1) == (two[1].2 == two[0].2)));
+            push(&mut history, 600 + frames, 300);
+            let next = drain(&mut cursor, &history);
+            assert_eq!(next[0].2, live + FRAME, "live frames follow at their own time");
+        }
+    }
+
+    #[test]
+    fn a_viewer_who_is_moved_to_the_keyframe_sees_neither_time_nor_numbers_go_back() {
+        let mut history = history(650, 300);
+        let mut cursor = Cursor::default();
+        cursor.begin(&history, FRAME);
+        let first = drain(&mut cursor, &history);
+        assert!(cursor.begin(&history, FRAME));
+        let again = drain(&mut cursor, &history);
+        assert_eq!(again.len(), first.len());
+        assert!(again[0].0 == first.last().unwrap().0 + 1 && again[0].2 > first.last().unwrap().2);
+        push(&mut history, 650, 300);
+        let live = drain(&mut cursor, &history);
+        assert_eq!(live[0].2, 650 * FRAME);
+        assert!(live[0].2 > again.last().unwrap().2, "the past fits in before the next frame");
+    }
+
+    #[test]
+    fn what_was_sent_is_found_again_under_its_number_with_the_same_time() {
+        let history = history(650, 300);
+        let mut cursor = Cursor::default();
+        cursor.begin(&history, FRAME);
+        let mut sent = drain(&mut cursor, &history);
+        cursor.begin(&history, FRAME);
+        sent.extend(drain(&mut cursor, &history));
+        for (wire, frame, ticks) in sent {
+            let again = cursor.sent(cursor.unwrap(wire as u16).unwrap(), &history).unwrap();
+            assert_eq!((again.wire, again.packet.frame, again.ticks), (wire, frame, ticks));
+        }
+    }
+
+    #[test]
+    fn b29_numbers_that_were_never_sent_are_not_found() {
+        let history = history(10, 10);
+        let mut cursor = Cursor::default();
+        assert_eq!(cursor.unwrap(5), None);
+        cursor.begin(&history, FRAME);
+        assert_eq!(drain(&mut cursor, &history).len(), 20);
+        assert!(cursor.unwrap(20).is_none() && cursor.unwrap(u16::MAX).is_none());
+        assert!(cursor.sent(20, &history).is_none() && cursor.sent(u64::MAX, &history).is_none());
+    }
+
+    #[test]
+    fn without_a_keyframe_a_viewer_waits_and_one_who_fell_out_begins_again() {
+        let mut history = History::new(Limits { retransmit: 4, bytes: 1 << 20 });
+        let mut cursor = Cursor::default();
+        assert!(!cursor.begin(&history, FRAME) && !cursor.is_started());
+        for frame in 0..10 {
+            push(&mut history, frame, 10);
+        }
+        assert!(cursor.begin(&history, FRAME));
+        cursor.next(&history);
+        for frame in 10..40 {
+            push(&mut history, frame, 10);
+        }
+        assert!(cursor.next(&history).is_none() && !cursor.is_started());
+    }
+
+    #[test]
+    fn sound_begins_at_the_live_edge() {
+        let mut history = history(10, 1);
+        let mut cursor = Cursor::default();
+        cursor.begin_live(&history);
+        assert!(cursor.is_started() && cursor.next(&history).is_none());
+        push(&mut history, 10, 1);
+        assert_eq!(drain(&mut cursor, &history)[0], (0, 10, 10 * FRAME));
+    }
+}

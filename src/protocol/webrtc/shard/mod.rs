@@ -1,0 +1,350 @@
+//! One shard: a thread with its own socket, its sessions and its relays. Everything here runs on that one thread.
+//!
+//! This file is the driver: the tasks that wait for datagrams, requests, time and streams. What they do is in
+//! `sessions` (who is there) and `streams` (what they send and get).
+
+mod sessions;
+mod streams;
+
+use std::cell::RefCell;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::Config;
+use super::fragment::Credentials;
+use super::metrics::Metrics;
+use super::offer::Offer;
+use super::peer::{Identity, News, OpenError, Peer};
+use super::publisher::Publisher;
+use super::registry::{Registry, SessionId};
+use super::relay::{Agreed, Relay};
+use super::viewer::Viewer;
+use crate::clock;
+use crate::context::Life;
+use crate::hub::{Channel, Rendition, Subscriber};
+use crate::media::ChannelName;
+use crate::net::udp::{Inbox, Outbox};
+
+/// Datagrams from other shards that may wait.
+const FOREIGN_QUEUE: usize = 1024;
+/// Requests from HTTP that may wait.
+const COMMAND_QUEUE: usize = 256;
+/// Viewers who are behind get more this often.
+const PACE: Duration = Duration::from_millis(5);
+/// Packets of video that a viewer gets at once: a large keyframe is spread over a few milliseconds (1200 B × 32 in 5 ms
+/// are 61 Mbit/s).
+const BURST: usize = 32;
+
+/// What another thread asks a shard for.
+pub(super) enum Command {
+    /// Make a session.
+    Open(Box<Open>, oneshot::Sender<Result<String, OpenError>>),
+    /// Prepare an ICE restart; the answer is the server's fragment and its new name fragment.
+    Restart(SessionId, Credentials, oneshot::Sender<Option<(String, Arc<str>)>>),
+    /// End a session.
+    Close(SessionId),
+}
+
+/// A session to be made.
+pub(super) struct Open {
+    pub id: SessionId,
+    pub offer: Offer,
+    pub purpose: Purpose,
+    pub addresses: Vec<SocketAddr>,
+    pub channel: Arc<Channel>,
+    /// Who asked, for the log.
+    pub asker: SocketAddr,
+}
+
+/// What a session is for.
+pub(super) enum Purpose {
+    /// To put the channel on the air.
+    Publish,
+    /// To watch this rendition in these codecs.
+    Watch(Agreed, Rendition),
+}
+
+/// A datagram that arrived at another shard.
+pub(super) struct Foreign {
+    pub source: SocketAddr,
+    pub datagram: Bytes,
+}
+
+/// How other threads reach a shard.
+#[derive(Clone)]
+pub(super) struct Handle {
+    pub commands: mpsc::Sender<Command>,
+    pub foreign: mpsc::Sender<Foreign>,
+}
+
+/// What a shard reads.
+pub(super) struct Inlets {
+    commands: mpsc::Receiver<Command>,
+    foreign: mpsc::Receiver<Foreign>,
+}
+
+/// The two ends of a shard's queues.
+pub(super) fn queues() -> (Handle, Inlets) {
+    let (commands, command_inlet) = mpsc::channel(COMMAND_QUEUE);
+    let (foreign, foreign_inlet) = mpsc::channel(FOREIGN_QUEUE);
+    (Handle { commands, foreign }, Inlets { commands: command_inlet, foreign: foreign_inlet })
+}
+
+/// What a shard is made with.
+pub(super) struct Settings {
+    pub index: usize,
+    pub config: Config,
+    pub identity: Identity,
+    pub registry: Registry,
+    pub shards: Vec<Handle>,
+    pub metrics: Metrics,
+    pub life: Life,
+}
+
+type RelayKey = (ChannelName, Rendition, Agreed);
+
+struct Shard {
+    settings: Settings,
+    sessions: Vec<Option<Session>>,
+    vacant: Vec<usize>,
+    by_id: HashMap<SessionId, usize>,
+    by_ufrag: HashMap<Arc<str>, usize>,
+    by_address: HashMap<SocketAddr, usize>,
+    relays: HashMap<RelayKey, Relay>,
+    timers: BinaryHeap<Reverse<(Instant, usize)>>,
+    /// Viewers who are behind and are sent more at the next pace.
+    behind: Vec<usize>,
+    outbox: Outbox,
+    socket: Rc<UdpSocket>,
+    news: Vec<News>,
+    /// The timers or the viewers behind have changed.
+    changed: Rc<Notify>,
+    /// Relays to be started by the driver, which owns the tasks.
+    started: Vec<(RelayKey, Subscriber)>,
+    /// Publishers to be watched over by the driver.
+    published: Vec<(usize, SessionId)>,
+}
+
+struct Session {
+    id: SessionId,
+    peer: Peer,
+    channel: Arc<Channel>,
+    /// Who asked for it, for the log.
+    asker: SocketAddr,
+    /// When it ends unless something is heard of the peer.
+    deadline: Instant,
+    /// Addresses that a check has verified.
+    addresses: Vec<SocketAddr>,
+    /// When it is woken.
+    timer: Option<Instant>,
+    side: Side,
+}
+
+/// What a session is for, before and after ICE and DTLS are done.
+enum Side {
+    Publishing,
+    Publisher(Box<Publisher>),
+    Watching(RelayKey),
+    Viewer(RelayKey, Box<Viewer>),
+}
+
+/// Runs a shard until the server drains.
+pub(super) async fn run(
+    settings: Settings,
+    socket: std::net::UdpSocket,
+    inlets: Inlets,
+) -> std::io::Result<()> {
+    let socket = Rc::new(UdpSocket::from_std(socket)?);
+    let life = settings.life.clone();
+    let changed = Rc::new(Notify::new());
+    let shard = Rc::new(RefCell::new(Shard::new(settings, Rc::clone(&socket), Rc::clone(&changed))));
+    let tasks = [
+        tokio::task::spawn_local(receive(Rc::clone(&shard), socket)),
+        tokio::task::spawn_local(obey(Rc::clone(&shard), inlets)),
+        tokio::task::spawn_local(keep_time(Rc::clone(&shard), changed)),
+    ];
+    life.draining().await;
+    tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    shard.borrow_mut().close_all();
+    Ok(())
+}
+
+/// Takes datagrams as they come.
+async fn receive(shard: Rc<RefCell<Shard>>, socket: Rc<UdpSocket>) {
+    let mut inbox = Inbox::new();
+    loop {
+        if let Err(error) = socket.readable().await {
+            return tracing::error!(%error, "a WebRTC shard receives no more");
+        }
+        match socket.try_io(Interest::READABLE, || inbox.receive(&*socket)) {
+            Ok(_) => {
+                let mut shard = shard.borrow_mut();
+                let now = clock::monotonic();
+                for (source, datagram) in inbox.datagrams() {
+                    shard.datagram(source, datagram, now);
+                }
+                shard.flush();
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            // An error that a peer's unreachable port left on the socket is nobody else's.
+            Err(error) => tracing::debug!(%error, "receiving failed"),
+        }
+        start_tasks(&shard);
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Does what other threads ask for.
+async fn obey(shard: Rc<RefCell<Shard>>, mut inlets: Inlets) {
+    loop {
+        tokio::select! {
+            Some(command) = inlets.commands.recv() => {
+                let now = clock::monotonic();
+                shard.borrow_mut().command(command, now);
+            }
+            Some(Foreign { source, datagram }) = inlets.foreign.recv() => {
+                let now = clock::monotonic();
+                shard.borrow_mut().own_datagram(source, &datagram, now);
+            }
+            else => return,
+        }
+        shard.borrow_mut().flush();
+        start_tasks(&shard);
+    }
+}
+
+/// Wakes sessions when their time has come, and paces those who are behind.
+async fn keep_time(shard: Rc<RefCell<Shard>>, changed: Rc<Notify>) {
+    loop {
+        let next = shard.borrow().next_wake(clock::monotonic());
+        let sleep = async {
+            match next {
+                Some(at) => tokio::time::sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = sleep => {
+                let mut shard = shard.borrow_mut();
+                let now = clock::monotonic();
+                shard.time(now);
+                shard.pace(now);
+                shard.flush();
+            }
+            () = changed.notified() => {}
+        }
+        start_tasks(&shard);
+    }
+}
+
+/// Starts what new relays and publishers need.
+fn start_tasks(shard: &Rc<RefCell<Shard>>) {
+    let (started, published) = {
+        let mut shard = shard.borrow_mut();
+        (std::mem::take(&mut shard.started), std::mem::take(&mut shard.published))
+    };
+    for (key, subscriber) in started {
+        tokio::task::spawn_local(relay(Rc::clone(shard), key, subscriber));
+    }
+    for (place, id) in published {
+        tokio::task::spawn_local(attend(Rc::clone(shard), place, id));
+    }
+}
+
+/// Brings a stream to the viewers of this shard.
+async fn relay(shard: Rc<RefCell<Shard>>, key: RelayKey, mut subscriber: Subscriber) {
+    let Some(stop) = shard.borrow().relays.get(&key).map(|relay| relay.stop.clone()) else { return };
+    loop {
+        let batch = tokio::select! {
+            batch = subscriber.next_batch() => batch,
+            () = stop.cancelled() => return,
+        };
+        let mut shard = shard.borrow_mut();
+        if stop.is_cancelled() || !shard.relay(&key, batch, subscriber.epoch()) {
+            return;
+        }
+    }
+}
+
+/// Hands what the channel wants of its publisher to the session.
+async fn attend(shard: Rc<RefCell<Shard>>, place: usize, id: SessionId) {
+    let Some((mut dismissal, mut keyframes)) = shard.borrow().channel_wishes(place, &id) else { return };
+    loop {
+        tokio::select! {
+            reason = dismissal.wait_for(Option::is_some) => {
+                let reason = reason.ok().and_then(|reason| *reason);
+                shard.borrow_mut().dismissed(place, &id, reason);
+                return;
+            }
+            asked = keyframes.changed() => {
+                if asked.is_err() || !shard.borrow_mut().ask_for_keyframe(place, &id) {
+                    return;
+                }
+                // Requests of many viewers within this time are one.
+                tokio::time::sleep(Duration::from_millis(300)).await;
+            }
+        }
+    }
+}
+
+impl Shard {
+    fn new(settings: Settings, socket: Rc<UdpSocket>, changed: Rc<Notify>) -> Self {
+        Self {
+            settings,
+            sessions: Vec::new(),
+            vacant: Vec::new(),
+            by_id: HashMap::new(),
+            by_ufrag: HashMap::new(),
+            by_address: HashMap::new(),
+            relays: HashMap::new(),
+            timers: BinaryHeap::new(),
+            behind: Vec::new(),
+            outbox: Outbox::new(),
+            socket,
+            news: Vec::new(),
+            changed,
+            started: Vec::new(),
+            published: Vec::new(),
+        }
+    }
+
+    /// Sends what has been gathered.
+    fn flush(&mut self) {
+        let flushed = self.outbox.flush(&*self.socket);
+        self.settings.metrics.packets_sent.inc_by(flushed.datagrams as u64);
+        self.settings.metrics.packets_dropped.inc_by(flushed.dropped as u64);
+    }
+
+    fn command(&mut self, command: Command, now: Instant) {
+        match command {
+            Command::Open(open, answer) => {
+                let id = open.id.clone();
+                let opened = self.open(*open, now);
+                // Whoever asked may have given up meanwhile: nobody would ever come to the session.
+                if answer.send(opened).is_err()
+                    && let Some(&place) = self.by_id.get(&id)
+                {
+                    self.close(place, "abandoned");
+                }
+            }
+            Command::Restart(id, credentials, answer) => {
+                // A dropped answer only means that nobody waits for it any more.
+                let _ = answer.send(self.restart(&id, credentials));
+            }
+            Command::Close(id) => {
+                if let Some(&place) = self.by_id.get(&id) {
+                    self.close(place, "deleted");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! Who is there: sessions begin, prove their address, change it, and end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use str0m::net::Protocol as Transport;
+
+use super::super::demux::{self, Check, Kind as Datagram};
+use super::super::fragment::{self, Credentials};
+use super::super::offer::Role;
+use super::super::peer::{Codecs, News, OpenError, Peer, shard_of};
+use super::super::registry::{Entry, SessionId};
+use super::super::relay::Relay;
+use super::{Foreign, Open, Purpose, RelayKey, Session, Shard, Side};
+use crate::hub::{Channel, SubscribeError};
+
+/// The most addresses that a session may have proved at one time: one for each of a phone's networks, and to spare.
+const MAX_ADDRESSES: usize = 8;
+
+impl Shard {
+    pub(super) fn open(&mut self, open: Open, now: Instant) -> Result<String, OpenError> {
+        let Open { id, offer, purpose, addresses, channel, asker } = open;
+        let (role, codecs) = match &purpose {
+            Purpose::Publish => (Role::Publisher, Codecs::All),
+            Purpose::Watch(agreed, _) => (Role::Viewer, Codecs::Only(*agreed)),
+        };
+        let settings = &self.settings;
+        let (peer, answer) =
+            Peer::answer(&settings.identity, settings.index, role, &offer, codecs, &addresses, now)?;
+        let entry = Entry {
+            shard: settings.index,
+            role,
+            channel: channel.name().clone(),
+            ufrag: Arc::clone(peer.ufrag()),
+            remote_ufrag: offer.ufrag.as_str().into(),
+        };
+        if !settings.registry.insert(id.clone(), entry, settings.config.max_sessions) {
+            return Err(OpenError::Full);
+        }
+        let side = match purpose {
+            Purpose::Publish => Side::Publishing,
+            Purpose::Watch(agreed, rendition) => {
+                let key = (channel.name().clone(), rendition, agreed);
+                if let Err(error) = self.use_relay(&key, &channel) {
+                    self.settings.registry.remove(&id);
+                    return Err(OpenError::Offline(error));
+                }
+                Side::Watching(key)
+            }
+        };
+        let place = self.vacant.pop().unwrap_or(self.sessions.len());
+        self.by_id.insert(id.clone(), place);
+        self.by_ufrag.insert(Arc::clone(peer.ufrag()), place);
+        let session = Session {
+            id,
+            peer,
+            channel,
+            asker,
+            deadline: now + self.settings.config.setup_timeout,
+            addresses: Vec::new(),
+            timer: None,
+            side,
+        };
+        match self.sessions.get_mut(place) {
+            Some(vacancy) => *vacancy = Some(session),
+            None => self.sessions.push(Some(session)),
+        }
+        self.settings.metrics.sessions.inc();
+        self.drive(place, now);
+        Ok(answer)
+    }
+
+    /// Makes sure that the stream is being read.
+    fn use_relay(&mut self, key: &RelayKey, channel: &Arc<Channel>) -> Result<(), SubscribeError> {
+        if let Some(relay) = self.relays.get_mut(key) {
+            relay.users += 1;
+            return Ok(());
+        }
+        let subscriber = channel.subscribe(&key.1)?;
+        let mut relay =
+            Relay::new(Arc::clone(channel), key.2, subscriber.epoch(), self.settings.config.history_bytes);
+        relay.users = 1;
+        self.relays.insert(key.clone(), relay);
+        self.started.push((key.clone(), subscriber));
+        Ok(())
+    }
+
+    pub(super) fn restart(&mut self, id: &SessionId, credentials: Credentials) -> Option<(String, Arc<str>)> {
+        let place = *self.by_id.get(id)?;
+        let index = self.settings.index;
+        let session = self.sessions.get_mut(place)?.as_mut()?;
+        if let Some(unused) = session.peer.next_ufrag() {
+            self.by_ufrag.remove(unused);
+        }
+        let remote_ufrag: Arc<str> = credentials.ufrag.as_str().into();
+        let told = session.peer.restart(index, credentials)?;
+        let ufrag: Arc<str> = told.ufrag.as_str().into();
+        self.by_ufrag.insert(Arc::clone(&ufrag), place);
+        let text = fragment::write(session.peer.mid(), &told, &session.peer.candidates());
+        self.settings.registry.restarted(id, Arc::clone(&ufrag), remote_ufrag);
+        Some((text, ufrag))
+    }
+
+    /// Takes a datagram from the socket: it may be another shard's.
+    pub(super) fn datagram(&mut self, source: SocketAddr, datagram: &[u8], now: Instant) {
+        if self.by_address.contains_key(&source) {
+            return self.own_datagram(source, datagram, now);
+        }
+        let home = match Check::parse(datagram) {
+            Some(check) => shard_of(check.ufrag),
+            None => self.settings.registry.shard_of(source),
+        };
+        match home {
+            Some(shard) if shard == self.settings.index => self.own_datagram(source, datagram, now),
+            Some(shard) => {
+                let Some(handle) = self.settings.shards.get(shard) else {
+                    return self.settings.metrics.discarded("unknown");
+                };
+                let foreign = Foreign { source, datagram: Bytes::copy_from_slice(datagram) };
+                if handle.foreign.try_send(foreign).is_err() {
+                    self.settings.metrics.foreign_dropped.inc();
+                }
+            }
+            // Nothing is answered to an address that has proved nothing.
+            None => self.settings.metrics.discarded("unknown"),
+        }
+    }
+
+    /// Takes a datagram for one of this shard's sessions.
+    pub(super) fn own_datagram(&mut self, source: SocketAddr, datagram: &[u8], now: Instant) {
+        let kind = demux::kind(datagram);
+        let known = self.by_address.get(&source).copied();
+        match (kind, Check::parse(datagram), known) {
+            (Some(Datagram::Stun), Some(check), _) => match self.by_ufrag.get(check.ufrag) {
+                Some(&place) => self.check(place, check.nominates, source, datagram, now),
+                None => self.settings.metrics.discarded("unknown"),
+            },
+            (Some(Datagram::Rtcp), _, Some(place)) if self.is_viewer(place) => {
+                self.control(place, datagram, now);
+            }
+            // Viewers send no media.
+            (Some(Datagram::Rtp), _, Some(place)) if self.is_viewer(place) => {
+                self.settings.metrics.discarded("media of a viewer");
+            }
+            (Some(Datagram::Dtls | Datagram::Rtp | Datagram::Rtcp), _, Some(place)) => {
+                let Some(session) = self.sessions.get_mut(place).and_then(Option::as_mut) else { return };
+                session.peer.receive(source, datagram, Transport::Udp, now);
+                self.drive(place, now);
+            }
+            (None, ..) => self.settings.metrics.discarded("nonsense"),
+            _ => self.settings.metrics.discarded("unknown"),
+        }
+    }
+
+    /// Takes a connectivity check that names a session.
+    fn check(&mut self, place: usize, nominates: bool, source: SocketAddr, datagram: &[u8], now: Instant) {
+        let idle_timeout = self.settings.config.idle_timeout;
+        let Some(session) = self.sessions.get_mut(place).and_then(Option::as_mut) else { return };
+        let before = Arc::clone(session.peer.ufrag());
+        if !session.peer.check(source, datagram, Transport::Udp, now) {
+            return self.settings.metrics.discarded("forged check");
+        }
+        if *session.peer.ufrag() != before {
+            self.by_ufrag.remove(&before);
+        }
+        match &mut session.side {
+            // A peer who checks for ever but never finishes DTLS is not kept.
+            Side::Publishing | Side::Watching(_) => {}
+            // A publisher lives as long as his media.
+            Side::Publisher(_) => {}
+            Side::Viewer(_, viewer) => {
+                session.deadline = now + idle_timeout;
+                if nominates {
+                    viewer.destination = Some(source);
+                }
+            }
+        }
+        if !session.addresses.contains(&source) {
+            if session.addresses.len() == MAX_ADDRESSES {
+                let oldest = session.addresses.remove(0);
+                self.by_address.remove(&oldest);
+                self.settings.registry.remove_address(oldest);
+            }
+            session.addresses.push(source);
+            self.by_address.insert(source, place);
+            self.settings.registry.insert_address(source, self.settings.index);
+        }
+        self.drive(place, now);
+    }
+
+    /// Sends what a session's library wants to send, and deals with its news.
+    pub(super) fn drive(&mut self, place: usize, now: Instant) {
+        let Some(session) = self.sessions.get_mut(place).and_then(Option::as_mut) else { return };
+        let mut news = std::mem::take(&mut self.news);
+        let outbox = &mut self.outbox;
+        session.peer.poll(&mut news, |_, destination, contents| {
+            outbox.push(destination, |out| out.extend_from_slice(contents));
+        });
+        let wake_at = session.peer.wake_at.min(session.deadline);
+        if session.timer.is_none_or(|timer| wake_at < timer) {
+            session.timer = Some(wake_at);
+            self.timers.push(std::cmp::Reverse((wake_at, place)));
+            self.changed.notify_one();
+        }
+        for news in news.drain(..) {
+            match news {
+                News::Connected => self.connected(place, now),
+                News::Media(data) => self.media(place, &data, now),
+                News::Gone(reason) => self.close(place, reason),
+            }
+        }
+        self.news = news;
+    }
+
+    /// The next moment at which something is to be done.
+    pub(super) fn next_wake(&self, now: Instant) -> Option<Instant> {
+        let timer = self.timers.peek().map(|std::cmp::Reverse((at, _))| *at);
+        let pace = (!self.behind.is_empty()).then(|| now + super::PACE);
+        timer.into_iter().chain(pace).min()
+    }
+
+    /// Wakes the sessions whose time has come, and ends those that have been silent for too long.
+    pub(super) fn time(&mut self, now: Instant) {
+        while let Some(std::cmp::Reverse((at, place))) = self.timers.peek().copied() {
+            if at > now {
+                return;
+            }
+            self.timers.pop();
+            let Some(session) = self.sessions.get_mut(place).and_then(Option::as_mut) else { continue };
+            // A later timer of the same session, or one of a session that was here before.
+            if session.timer != Some(at) {
+                continue;
+            }
+            session.timer = None;
+            if session.deadline <= now {
+                self.close(place, "silent");
+                continue;
+            }
+            if session.peer.wake_at <= now {
+                session.peer.time(now);
+            }
+            self.drive(place, now);
+        }
+    }
+
+    /// Ends a session and everything that was its own.
+    pub(super) fn close(&mut self, place: usize, reason: &'static str) {
+        let Some(mut session) = self.sessions.get_mut(place).and_then(Option::take) else { return };
+        if let Side::Viewer(_, viewer) = &mut session.side {
+            viewer.goodbye(&mut self.outbox);
+        }
+        session.peer.close();
+        let outbox = &mut self.outbox;
+        session.peer.poll(&mut Vec::new(), |_, destination, contents| {
+            outbox.push(destination, |out| out.extend_from_slice(contents));
+        });
+        if let Side::Watching(key) | Side::Viewer(key, _) = &session.side {
+            self.leave_relay(key, place);
+        }
+        self.behind.retain(|behind| *behind != place);
+        for address in &session.addresses {
+            self.by_address.remove(address);
+            self.settings.registry.remove_address(*address);
+        }
+        self.by_ufrag.remove(session.peer.ufrag());
+        if let Some(unused) = session.peer.next_ufrag() {
+            self.by_ufrag.remove(unused);
+        }
+        self.by_id.remove(&session.id);
+        self.settings.registry.remove(&session.id);
+        self.settings.metrics.sessions.dec();
+        self.settings.metrics.ended(reason);
+        self.vacant.push(place);
+        tracing::debug!(channel = %session.channel.name(), peer = %session.asker, reason, "WebRTC session ended");
+    }
+
+    fn leave_relay(&mut self, key: &RelayKey, place: usize) {
+        let Some(relay) = self.relays.get_mut(key) else { return };
+        relay.viewers.retain(|viewer| *viewer != place);
+        relay.users -= 1;
+        if relay.users == 0 {
+            relay.stop.cancel();
+            self.relays.remove(key);
+        }
+    }
+
+    pub(super) fn close_all(&mut self) {
+        for place in 0..self.sessions.len() {
+            self.close(place, "shutdown");
+        }
+        self.flush();
+    }
+
+    fn is_viewer(&self, place: usize) -> bool {
+        let session = self.sessions.get(place).and_then(Option::as_ref);
+        session.is_some_and(|session| matches!(session.side, Side::Watching(_) | Side::Viewer(..)))
+    }
+}

@@ -1,0 +1,362 @@
+//! A session that watches: its packets' headers, seals and reports, and what it says it has lost.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant, SystemTime};
+
+use aws_lc_rs::rand;
+
+use super::peer::Negotiated;
+use super::relay::Lane;
+use super::send::{Cursor, Outgoing};
+use super::srtp::{Opener, Sealer};
+use crate::format::rtp::rtcp::{self, Packet as Rtcp, SenderInfo};
+use crate::format::rtp::{Extension, Header, ntp};
+use crate::hub;
+use crate::media::MediaTime;
+use crate::net::udp::Outbox;
+
+/// Between two sender reports of a track.
+const REPORT_INTERVAL: Duration = Duration::from_secs(2);
+/// The first reports come sooner: players set sound and picture in step by them.
+const FIRST_REPORTS: u32 = 4;
+const FIRST_REPORT_INTERVAL: Duration = Duration::from_millis(400);
+/// A viewer may be sent again at most what the stream itself amounts to, and so many packets at once.
+const MOST_RETRANSMITS: u32 = 300;
+/// A viewer is put on the newest keyframe at most so often because he asks for one.
+const RESTART_INTERVAL: Duration = Duration::from_millis(500);
+/// How long after joining packets say how players are to delay pictures.
+const PLAYOUT_HINT: Duration = Duration::from_secs(3);
+/// Milliseconds ×10 are the unit; the largest value leaves the delay to the player.
+const PLAYOUT_AT_ONCE: [u8; 3] = [0, 0, 0];
+const PLAYOUT_AS_YOU_LIKE: [u8; 3] = [0, 0x0f, 0xff];
+
+/// One viewer.
+pub(super) struct Viewer {
+    pub destination: Option<SocketAddr>,
+    sealer: Sealer,
+    opener: Opener,
+    video: Option<Track>,
+    audio: Option<Track>,
+    /// Retransmissions that are left until more of the stream has been sent.
+    allowance: u32,
+    joined_at: Instant,
+    restarted_at: Option<Instant>,
+    /// Room for an opened control packet.
+    opened: Vec<u8>,
+    _counted: hub::Viewer,
+}
+
+/// A viewer's side of one track.
+struct Track {
+    cursor: Cursor,
+    ssrc: u32,
+    payload_type: u8,
+    rtx: Option<Rtx>,
+    playout_delay: Option<u8>,
+    /// SRTP index of the first packet.
+    first: u64,
+    /// Added to media time to make RTP timestamps.
+    offset: u32,
+    packets: u32,
+    octets: u32,
+    reports: u32,
+    reported_at: Option<Instant>,
+}
+
+/// The stream of packets that are sent again.
+#[derive(Clone, Copy)]
+struct Rtx {
+    ssrc: u32,
+    payload_type: u8,
+    /// SRTP index of the next packet.
+    next: u64,
+}
+
+/// What a viewer's control packets ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Wishes {
+    /// A keyframe: he cannot decode any more.
+    pub keyframe: bool,
+    /// He has left.
+    pub bye: bool,
+    /// Packets that were sent again.
+    pub retransmitted: u32,
+}
+
+/// The tracks of a relay.
+#[derive(Clone, Copy)]
+pub(super) struct Lanes<'a> {
+    pub video: Option<&'a Lane>,
+    pub audio: Option<&'a Lane>,
+    /// The wall clock at media time zero.
+    pub epoch: SystemTime,
+}
+
+impl Viewer {
+    /// A viewer whose keys and streams are agreed.
+    pub fn new(
+        sealer: Sealer,
+        opener: Opener,
+        video: Option<Negotiated>,
+        audio: Option<Negotiated>,
+        counted: hub::Viewer,
+        now: Instant,
+    ) -> Self {
+        Self {
+            destination: None,
+            sealer,
+            opener,
+            video: video.map(Track::new),
+            audio: audio.map(Track::new),
+            allowance: MOST_RETRANSMITS,
+            joined_at: now,
+            restarted_at: None,
+            opened: Vec::new(),
+            _counted: counted,
+        }
+    }
+
+    /// Sends what the viewer lacks, at most `budget` packets of video; `true` when there is more.
+    pub fn pump(&mut self, lanes: Lanes<'_>, outbox: &mut Outbox, budget: usize, now: Instant) -> bool {
+        let Some(destination) = self.destination else { return false };
+        if let (Some(track), Some(lane)) = (&mut self.audio, lanes.audio) {
+            if !track.cursor.is_started() {
+                track.cursor.begin_live(&lane.history);
+            }
+            track.report(lane, lanes.epoch, &mut self.sealer, outbox, destination, now);
+            while let Some(outgoing) = track.cursor.next(&lane.history) {
+                track.send(outgoing, None, &self.sealer, outbox, destination);
+            }
+        }
+        let (Some(track), Some(lane)) = (&mut self.video, lanes.video) else { return false };
+        if !track.cursor.is_started() && !track.cursor.begin(&lane.history, lane.interval) {
+            return false;
+        }
+        track.report(lane, lanes.epoch, &mut self.sealer, outbox, destination, now);
+        let hints =
+            track.playout_delay.filter(|_| now.saturating_duration_since(self.joined_at) < PLAYOUT_HINT);
+        for _ in 0..budget {
+            let Some(outgoing) = track.cursor.next(&lane.history) else { break };
+            let hint =
+                hints.map(|id| (id, if outgoing.late { PLAYOUT_AT_ONCE } else { PLAYOUT_AS_YOU_LIKE }));
+            track.send(outgoing, hint, &self.sealer, outbox, destination);
+            self.allowance = (self.allowance + 1).min(MOST_RETRANSMITS);
+        }
+        track.cursor.behind(&lane.history) > 0
+    }
+
+    /// Takes a control packet as it came; sends again what was lost.
+    pub fn control(
+        &mut self,
+        packet: &[u8],
+        lanes: Lanes<'_>,
+        outbox: &mut Outbox,
+    ) -> Result<Wishes, &'static str> {
+        self.opened.clear();
+        self.opener.open_rtcp(packet, &mut self.opened).map_err(|_| "srtcp")?;
+        let mut wishes = Wishes::default();
+        let opened = std::mem::take(&mut self.opened);
+        for packet in rtcp::packets(&opened) {
+            // What came before the malformed part was authentic too.
+            let Ok(packet) = packet else { break };
+            match packet {
+                Rtcp::Nack { media_ssrc, lost, .. } => {
+                    for sequence in lost.iter() {
+                        match self.retransmit(media_ssrc, sequence, lanes, outbox) {
+                            Some(true) => wishes.retransmitted += 1,
+                            // What is gone for good is made up for by a keyframe.
+                            Some(false) => wishes.keyframe = true,
+                            None => {}
+                        }
+                    }
+                }
+                Rtcp::Pli { .. } | Rtcp::Fir { .. } => wishes.keyframe = true,
+                Rtcp::Bye { .. } => wishes.bye = true,
+                _ => {}
+            }
+        }
+        self.opened = opened;
+        Ok(wishes)
+    }
+
+    /// Sends a packet again: `Some(false)` when the viewer needs a keyframe instead, `None` when nothing is to be done.
+    fn retransmit(
+        &mut self,
+        ssrc: u32,
+        sequence: u16,
+        lanes: Lanes<'_>,
+        outbox: &mut Outbox,
+    ) -> Option<bool> {
+        let destination = self.destination?;
+        let (video, audio) = (self.video.as_mut(), self.audio.as_mut());
+        let (track, lane) = match (video.zip(lanes.video), audio.zip(lanes.audio)) {
+            (Some((track, lane)), _) if track.ssrc == ssrc => (track, lane),
+            (_, Some((track, lane))) if track.ssrc == ssrc => (track, lane),
+            _ => return None,
+        };
+        let wire = track.cursor.unwrap(sequence.wrapping_sub(track.first as u16))?;
+        if self.allowance == 0 {
+            return None;
+        }
+        let Some(outgoing) = track.cursor.sent(wire, &lane.history) else { return Some(false) };
+        let Some(rtx) = &mut track.rtx else { return Some(false) };
+        self.allowance -= 1;
+        let header = Header {
+            payload_type: rtx.payload_type,
+            marker: outgoing.packet.payload.marker,
+            sequence_number: rtx.next as u16,
+            timestamp: track.offset.wrapping_add(outgoing.ticks as u32),
+            ssrc: rtx.ssrc,
+        };
+        let head = Head::new(&header, &[]);
+        let original = (track.first.wrapping_add(wire) as u16).to_be_bytes();
+        let payload = &outgoing.packet.payload.bytes;
+        let (index, sealer) = (rtx.next, &self.sealer);
+        rtx.next += 1;
+        outbox.push(destination, |out| {
+            sealer.seal_rtp(rtx.ssrc, index, head.as_slice(), &[&original, payload], out);
+        });
+        Some(true)
+    }
+
+    /// Puts the viewer on the newest keyframe because he cannot decode; `false` when that was done a moment ago.
+    pub fn restart(&mut self, lanes: Lanes<'_>, now: Instant) -> bool {
+        let due = self.restarted_at.is_none_or(|at| now.saturating_duration_since(at) >= RESTART_INTERVAL);
+        let (Some(track), Some(lane), true) = (&mut self.video, lanes.video, due) else { return false };
+        self.restarted_at = Some(now);
+        track.cursor.begin(&lane.history, lane.interval)
+    }
+
+    /// Tells the peer that its streams are over.
+    pub fn goodbye(&mut self, outbox: &mut Outbox) {
+        let Some(destination) = self.destination else { return };
+        for track in [&self.video, &self.audio].into_iter().flatten() {
+            let mut compound = Vec::new();
+            rtcp::write_receiver_report(track.ssrc, &[], "", &mut compound);
+            rtcp::write_bye(&[track.ssrc], "the broadcast is over", &mut compound);
+            seal_report(&mut self.sealer, &compound, destination, outbox);
+        }
+    }
+}
+
+impl Track {
+    fn new(negotiated: Negotiated) -> Self {
+        // Below 2^15, so that a loss at the start cannot be taken for a wrap (RFC 3711 §3.3.1).
+        let first = |random: u32| u64::from(random & 0x7fff);
+        let [offset, media, resent] = random();
+        let Negotiated { ssrc, payload_type, rtx, playout_delay } = negotiated;
+        Self {
+            cursor: Cursor::default(),
+            ssrc,
+            payload_type,
+            rtx: rtx.map(|(ssrc, payload_type)| Rtx { ssrc, payload_type, next: first(resent) }),
+            playout_delay,
+            first: first(media),
+            offset,
+            packets: 0,
+            octets: 0,
+            reports: 0,
+            reported_at: None,
+        }
+    }
+
+    fn send(
+        &mut self,
+        outgoing: Outgoing<'_>,
+        playout_delay: Option<(u8, [u8; 3])>,
+        sealer: &Sealer,
+        outbox: &mut Outbox,
+        destination: SocketAddr,
+    ) {
+        let index = self.first + outgoing.wire;
+        let payload = &outgoing.packet.payload;
+        let header = Header {
+            payload_type: self.payload_type,
+            marker: payload.marker,
+            sequence_number: index as u16,
+            timestamp: self.offset.wrapping_add(outgoing.ticks as u32),
+            ssrc: self.ssrc,
+        };
+        let extension = playout_delay.as_ref().and_then(|(id, delay)| Extension::new(*id, delay));
+        let head = Head::new(&header, extension.as_slice());
+        let ssrc = self.ssrc;
+        outbox.push(destination, |out| sealer.seal_rtp(ssrc, index, head.as_slice(), &[&payload.bytes], out));
+        self.packets = self.packets.wrapping_add(1);
+        self.octets = self.octets.wrapping_add(payload.bytes.len() as u32);
+    }
+
+    /// A sender report, when it is time: which RTP timestamp is now, and what the wall clock says.
+    fn report(
+        &mut self,
+        lane: &Lane,
+        epoch: SystemTime,
+        sealer: &mut Sealer,
+        outbox: &mut Outbox,
+        destination: SocketAddr,
+        now: Instant,
+    ) {
+        let interval = if self.reports < FIRST_REPORTS { FIRST_REPORT_INTERVAL } else { REPORT_INTERVAL };
+        let due = self.reported_at.is_none_or(|at| now.saturating_duration_since(at) >= interval);
+        let (Some(media_now), true) = (lane.media_now(now), due) else { return };
+        self.reported_at = Some(now);
+        self.reports += 1;
+        let timestamp = self.offset.wrapping_add(media_now.to_ticks(lane.clock_rate) as u32);
+        let mut compound = Vec::new();
+        let info = SenderInfo {
+            ntp: ntp(wall_clock(epoch, media_now)),
+            rtp_timestamp: timestamp,
+            packets: self.packets,
+            octets: self.octets,
+        };
+        rtcp::write_sender_report(self.ssrc, &info, &[], lane.cname(), &mut compound);
+        seal_report(sealer, &compound, destination, outbox);
+    }
+}
+
+/// The bytes of a header, without an allocation.
+struct Head {
+    bytes: [u8; Self::MAX],
+    length: usize,
+}
+
+impl Head {
+    /// The fixed part, and one extension of three bytes.
+    const MAX: usize = 20;
+
+    fn new(header: &Header, extensions: &[Extension<'_>]) -> Self {
+        let mut bytes = [0; Self::MAX];
+        let mut rest = &mut bytes[..];
+        header.write(extensions, &mut rest);
+        let length = Self::MAX - rest.len();
+        Self { bytes, length }
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+fn seal_report(sealer: &mut Sealer, compound: &[u8], destination: SocketAddr, outbox: &mut Outbox) {
+    outbox.push(destination, |out| {
+        // After 2^31 reports, decades from now, there are none any more.
+        if let Err(error) = sealer.seal_rtcp(compound, out) {
+            tracing::debug!(%error, "no report was sent");
+        }
+    });
+}
+
+/// Broadcast start plus media time: the same clock for sound and picture.
+fn wall_clock(epoch: SystemTime, media: MediaTime) -> SystemTime {
+    let zero = MediaTime::ZERO;
+    if media >= zero { epoch + media.since(zero) } else { epoch - zero.since(media) }
+}
+
+/// Three random numbers; where the system gives none, numbers that are merely unremarkable: they hide nothing.
+fn random() -> [u32; 3] {
+    let mut bytes = [0; 12];
+    if rand::fill(&mut bytes).is_err() {
+        tracing::warn!("the system gives no random numbers");
+    }
+    let word = |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+    [word(0), word(4), word(8)]
+}

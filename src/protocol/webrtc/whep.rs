@@ -1,0 +1,154 @@
+//! WHEP: watching by an HTTP POST (draft-ietf-wish-whep).
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Router};
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, StatusCode};
+
+use super::events::Events;
+use super::offer::{Offer, Role};
+use super::relay::Agreed;
+use super::server::Shared;
+use super::shard::Purpose;
+use super::signalling::{self, SDP};
+use crate::http::{ApiError, Connection, Streaming};
+use crate::hub::{Channel, Rendition};
+use crate::media::{Codec, Kind, Track};
+
+/// `/whep/CHANNEL` and the sessions below it.
+pub(super) fn router(shared: &Arc<Shared>) -> Router {
+    Router::new()
+        .route("/whep/{channel}", post(watch).get(nothing).head(discover).options(options))
+        .route("/whep/{channel}/{session}", get(nothing).delete(end).patch(patch).options(options))
+        .route("/whep/{channel}/{session}/events", get(events))
+        .with_state(Arc::clone(shared))
+}
+
+async fn watch(
+    State(shared): State<Arc<Shared>>,
+    Path(name): Path<String>,
+    Extension(connection): Extension<Connection>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let channel = signalling::channel(&shared, &name)?;
+    let offer = signalling::read_offer(&headers, &body, Role::Viewer)?;
+    let agreed = choose(&channel, &offer).inspect_err(|_| shared.metrics.refused("stream"))?;
+    let purpose = Purpose::Watch(agreed, Rendition::PROGRAM);
+    signalling::open(&shared, connection.peer(), channel, offer, purpose).await
+}
+
+/// What a viewer with this offer gets of the channel.
+fn choose(channel: &Channel, offer: &Offer) -> Result<Agreed, ApiError> {
+    let status = channel.status();
+    if !status.live {
+        return Err(signalling::offline("the channel is not live".to_owned()));
+    }
+    let first = |kind| {
+        let of_kind = status.tracks.iter().filter(move |track| track.kind() == kind);
+        of_kind.min_by_key(|track| (track.rank, track.id)).map(|track| &**track)
+    };
+    let (video, audio) = (first(Kind::Video), first(Kind::Audio));
+    if video.is_none() && audio.is_none() {
+        return Err(signalling::offline(
+            "the broadcast has just begun; nothing is known of it yet".to_owned(),
+        ));
+    }
+    let video = video.map(picture).transpose()?;
+    let audio = audio.map(sound).transpose()?;
+    for codec in [video, audio].into_iter().flatten() {
+        let section = offer.section(codec.kind());
+        if section.is_some_and(|section| !section.codecs.iter().any(|name| *name == rtp_name(codec))) {
+            let message = format!("the broadcast is in {codec}, which the offer does not have");
+            return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "not_over_webrtc", message));
+        }
+    }
+    Ok(Agreed { video, audio })
+}
+
+/// The picture's codec, if browsers can take it over WebRTC.
+fn picture(track: &Track) -> Result<Codec, ApiError> {
+    let refuse =
+        |message: String| Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "not_over_webrtc", message));
+    let reordered = track.video().and_then(|video| video.reorder_depth).is_some_and(|depth| depth > 0);
+    match track.codec {
+        Codec::H264 if reordered => refuse(
+            "the encoder sends B-frames, which WebRTC does not carry: switch them off, or watch over HLS"
+                .to_owned(),
+        ),
+        Codec::H264 | Codec::Vp8 | Codec::Vp9 | Codec::Av1 => Ok(track.codec),
+        codec => refuse(format!("browsers do not take {codec} over WebRTC: watch over HLS")),
+    }
+}
+
+/// The sound's codec, if WebRTC carries it.
+fn sound(track: &Track) -> Result<Codec, ApiError> {
+    if track.codec == Codec::Opus {
+        return Ok(Codec::Opus);
+    }
+    let message =
+        format!("WebRTC does not carry {} sound, and it is not converted: watch over HLS", track.codec);
+    Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "not_over_webrtc", message))
+}
+
+/// The codec's name in `a=rtpmap`, in lower case.
+fn rtp_name(codec: Codec) -> &'static str {
+    match codec {
+        Codec::H264 => "h264",
+        Codec::H265 => "h265",
+        Codec::Av1 => "av1",
+        Codec::Vp8 => "vp8",
+        Codec::Vp9 => "vp9",
+        Codec::Aac => "mpeg4-generic",
+        Codec::Opus => "opus",
+    }
+}
+
+async fn end(
+    State(shared): State<Arc<Shared>>,
+    Path((name, session)): Path<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    let (id, entry) = signalling::session(&shared, Role::Viewer, &name, &session)?;
+    signalling::delete(&shared, id, &entry)
+}
+
+async fn patch(
+    State(shared): State<Arc<Shared>>,
+    Path((name, session)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let session = signalling::session(&shared, Role::Viewer, &name, &session)?;
+    signalling::patch(&shared, session, &headers, &body).await
+}
+
+/// Server-sent events about the session and its channel, until either is over.
+async fn events(
+    State(shared): State<Arc<Shared>>,
+    Path((name, session)): Path<(String, String)>,
+) -> Result<Response, ApiError> {
+    let channel = signalling::channel(&shared, &name)?;
+    let (id, _) = signalling::session(&shared, Role::Viewer, &name, &session)?;
+    let events = Events::new(channel, shared.context.life.clone(), shared.registry.clone(), id);
+    let headers = [(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-store")];
+    Ok((headers, Extension(Streaming), Body::new(events)).into_response())
+}
+
+async fn nothing() -> StatusCode {
+    StatusCode::NO_CONTENT
+}
+
+/// HEAD tells that this is a WHEP endpoint.
+async fn discover() -> Response {
+    (StatusCode::OK, [(CONTENT_TYPE, SDP)]).into_response()
+}
+
+async fn options(State(shared): State<Arc<Shared>>) -> Response {
+    signalling::options(&shared)
+}
