@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use prometheus_client::metrics::gauge::Gauge;
+use tokio::runtime::Handle;
 
 use super::SubscribeError;
 use super::feed::{Feed, Reader, Start};
@@ -46,8 +47,14 @@ pub trait Conversion: Send {
 
 /// All converters there are.
 pub(super) struct Converters {
-    all: RwLock<Vec<Box<dyn Converter>>>,
+    all: RwLock<Vec<Registered>>,
     running: Gauge,
+}
+
+/// A converter, and where its conversions run: a subscriber's thread may have better things to do.
+struct Registered {
+    converter: Box<dyn Converter>,
+    runtime: Handle,
 }
 
 impl Converters {
@@ -56,8 +63,10 @@ impl Converters {
         Self { all: RwLock::new(Vec::new()), running }
     }
 
+    /// Adds a converter, whose conversions run on the runtime that this is called on.
     pub fn register(&self, converter: Box<dyn Converter>) {
-        self.all.write().unwrap_or_else(PoisonError::into_inner).push(converter);
+        let registered = Registered { converter, runtime: Handle::current() };
+        self.all.write().unwrap_or_else(PoisonError::into_inner).push(registered);
     }
 
     /// A conversion by the first converter that takes the rendition for its trade.
@@ -67,10 +76,15 @@ impl Converters {
         tracks: &[Arc<Track>],
     ) -> Result<Running, SubscribeError> {
         let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
-        let offer = all.iter().find_map(|converter| converter.conversion(rendition, tracks));
-        let conversion = offer.ok_or(SubscribeError::Unavailable)?.map_err(SubscribeError::Unconvertible)?;
+        let (offer, runtime) = all
+            .iter()
+            .find_map(|Registered { converter, runtime }| {
+                Some((converter.conversion(rendition, tracks)?, runtime.clone()))
+            })
+            .ok_or(SubscribeError::Unavailable)?;
+        let conversion = offer.map_err(SubscribeError::Unconvertible)?;
         self.running.inc();
-        Ok(Running { conversion, running: self.running.clone() })
+        Ok(Running { conversion, runtime, running: self.running.clone() })
     }
 }
 
@@ -83,6 +97,7 @@ impl fmt::Debug for Converters {
 /// A conversion that is counted while it lives.
 pub(super) struct Running {
     conversion: Box<dyn Conversion>,
+    runtime: Handle,
     running: Gauge,
 }
 
@@ -114,7 +129,7 @@ impl Conversions {
             let converted = Arc::new(Converted(Feed::new(budget)));
             self.0.insert(rendition.clone(), Arc::downgrade(&converted));
             let writer = Writer { converted: Arc::downgrade(&converted), standing: Standing::default() };
-            tokio::spawn(convert(source, conversion, writer));
+            conversion.runtime.clone().spawn(convert(source, conversion, writer));
             converted
         })
     }

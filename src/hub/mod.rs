@@ -98,7 +98,11 @@ impl Hub {
         Self(Arc::new(Inner { config, metrics, converters, channels: RwLock::default() }))
     }
 
-    /// Adds a converter; of several that take the same rendition for their trade, the first has it.
+    /// Adds a converter; of several that take the same rendition for their trade, the first has it. Conversions run on
+    /// the runtime that this is called on, whoever subscribes.
+    ///
+    /// # Panics
+    /// When it is not called on a runtime.
     pub fn register(&self, converter: impl Converter) {
         self.0.converters.register(Box::new(converter));
     }

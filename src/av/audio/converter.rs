@@ -148,7 +148,7 @@ impl Sound {
 impl Lane {
     fn new(source: Arc<Track>, end: MediaTime) -> Self {
         let mut sound = Sound::new(&source).unwrap_or_else(|reason| {
-            tracing::warn!(%reason, "viewers over WebRTC have no sound");
+            tracing::warn!(%reason, "the converted rendition has no sound");
             Sound::LeftOut
         });
         if let Sound::Converted(conversion) = &mut sound {
