@@ -39,7 +39,9 @@ export class Inbound {
     const decoded = picture ? numberIn(picture, 'framesDecoded') : numberIn(leading, 'jitterBufferEmittedCount')
     this.#media ||= (decoded ?? 0) > 0
 
-    const codecs = streams.map((stream) => codecName(entries.find(({ id }) => id === stream.codecId)))
+    // The picture's first, as everywhere.
+    const ordered = picture ? [picture, ...streams.filter((stream) => stream !== picture)] : streams
+    const codecs = ordered.map((stream) => codecName(entries.find(({ id }) => id === stream.codecId)))
     this.#stats = {
       bitrate: this.#bytes.value === null ? null : this.#bytes.value * 8,
       codecs: codecs.filter((name) => name !== null).join(', ') || null,

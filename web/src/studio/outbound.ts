@@ -57,7 +57,8 @@ export class Outbound {
       shortOfBandwidth: this.#bandwidth.value ?? 0,
       shortOfProcessor: this.#processor.value ?? 0,
     }
-    const codecs = streams.map((stream) => codecName(entries.find(({ id }) => id === stream.codecId)))
+    const ordered = picture ? [picture, ...streams.filter((stream) => stream !== picture)] : streams
+    const codecs = ordered.map((stream) => codecName(entries.find(({ id }) => id === stream.codecId)))
     this.#codecs = codecs.filter((name) => name !== null).join(', ') || null
   }
 

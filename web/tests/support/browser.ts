@@ -27,6 +27,10 @@ export function launch(): Promise<Browser> {
       '--disable-background-networking',
       '--disable-component-update',
       '--disable-sync',
+      // Instead of a camera a picture that moves, instead of a microphone beeps; and nobody is asked.
+      '--use-fake-ui-for-media-stream',
+      '--use-fake-device-for-media-stream',
+      '--allow-loopback-in-peer-connection',
     ],
   })
 }
@@ -51,7 +55,7 @@ export class Visit {
     browser: Browser,
     url: string,
     options: Parameters<Browser['newContext']>[0] = DESKTOP,
-    prepare?: (page: Page) => Promise<void>,
+    prepare?: (page: Page) => Promise<unknown>,
   ): Promise<Visit> {
     const context = await browser.newContext(options)
     const page = await context.newPage()
@@ -60,6 +64,13 @@ export class Visit {
     await page.addInitScript(`
       // The test runner's compiler wraps named functions in this helper.
       globalThis.__name = (value) => value
+      globalThis.connections = []
+      globalThis.RTCPeerConnection &&= class extends RTCPeerConnection {
+        constructor(...settings) {
+          super(...settings)
+          connections.push(this)
+        }
+      }
       document.addEventListener('securitypolicyviolation', (event) =>
         reportViolation('policy: ' + event.violatedDirective + ' ' + event.blockedURI + ' ' + event.sample))
     `)
@@ -93,6 +104,16 @@ export class Visit {
       const { buffered, currentTime, readyState, paused } = document.querySelector('video')!
       const ranges = Array.from({ length: buffered.length }, (_, index) => `${buffered.start(index)}–${buffered.end(index)}`)
       return `at ${currentTime} of ${ranges.join(', ') || 'nothing'}, state ${readyState}${paused ? ', paused' : ''}`
+    })
+  }
+
+  /** The statistics of the page's latest WebRTC connection; none before there is one. */
+  async rtcStats(): Promise<Record<string, unknown>[]> {
+    return this.page.evaluate(async () => {
+      const connection = (globalThis as { connections?: RTCPeerConnection[] }).connections?.at(-1)
+      const entries: Record<string, unknown>[] = []
+      if (connection) (await connection.getStats()).forEach((entry: Record<string, unknown>) => entries.push(entry))
+      return entries
     })
   }
 
