@@ -198,7 +198,53 @@ test('a lower quality is taken over while live', async () => {
   await studio.close()
 })
 
-test('a session that the server loses is opened again by itself', async () => {
+test('another camera and the screen are shown without an interruption', async () => {
+  const key = await keyOf('cameras', 'Two cameras')
+  const studio = await goLive('cameras', key)
+  const connections = () => studio.page.evaluate('connections.length')
+  const sent = () => counted(studio, 'outbound-rtp', 'video', 'framesSent')
+  const cameras = studio.page.getByRole('combobox', { name: 'Camera' })
+  const first = await cameras.inputValue()
+  // The third: what the second gives, headless Chromium cannot encode.
+  const third = { index: 2 }
+  for (const [what, act] of [
+    ['another camera', () => cameras.selectOption(third)],
+    ['the screen', () => studio.page.getByRole('button', { name: 'Share screen' }).click()],
+    ['the camera again', () => studio.page.getByRole('button', { name: 'Stop sharing' }).click()],
+  ] as const) {
+    await act()
+    const before = await sent()
+    await eventually(`frames of ${what}`, 8000, async () => (await sent()) > before + 5)
+  }
+  assert.notEqual(await cameras.inputValue(), first)
+  assert.equal(await connections(), 1)
+  await studio.close()
+})
+
+test('a studio without a camera sends sound, and the watch page says that there is no picture', async () => {
+  const key = await keyOf('radio', 'Radio')
+  const studio = await Visit.open(browser, `${server.url}/studio/radio#key=${key}`, PHONE, (page) =>
+    page.addInitScript(`
+      const devices = navigator.mediaDevices
+      const [ask, list] = [devices.getUserMedia.bind(devices), devices.enumerateDevices.bind(devices)]
+      devices.getUserMedia = (wanted) => wanted.video ? Promise.reject(new DOMException('', 'NotFoundError')) : ask(wanted)
+      devices.enumerateDevices = async () => (await list()).filter(({ kind }) => kind !== 'videoinput')
+    `),
+  )
+  await studio.page.getByText('Sound only').waitFor({ timeout: START_MS })
+  await studio.page.getByRole('button', { name: 'Go live' }).click()
+  await studioReaches(studio, 'live')
+  const visit = await Visit.open(browser, `${server.url}/radio`)
+  await visit.reaches('playing', START_MS)
+  await visit.page.getByText('Sound only').waitFor({ timeout: 5000 })
+  await eventually('it comes over WebRTC', 5000, async () =>
+    /^WebRTC/.test((await visit.page.textContent('[data-testid=route]')) ?? ''),
+  )
+  await visit.close()
+  await studio.close()
+})
+
+test('a session that the server loses is opened again by itself, and the viewers’ picture returns', async () => {
   const key = await keyOf('again', 'Again')
   let session = ''
   const studio = await Visit.open(browser, `${server.url}/studio/again#key=${key}`)
@@ -207,10 +253,15 @@ test('a session that the server loses is opened again by itself', async () => {
   })
   await studio.page.getByRole('button', { name: 'Go live' }).click()
   await studioReaches(studio, 'live')
+  const visit = await Visit.open(browser, `${server.url}/again`)
+  await plays(visit, /^WebRTC/)
   const first = session
   await studio.page.evaluate((url) => fetch(url, { method: 'DELETE' }).then(() => {}), first)
   await eventually('another session is opened', START_MS, async () => session !== first)
   await studioReaches(studio, 'live')
+  await eventually('frames are on screen again', START_MS, async () => (await visit.framesIn(1000)) > 10)
+  await plays(visit, /^WebRTC/)
+  await visit.close()
   await studio.close()
 })
 
@@ -280,6 +331,27 @@ test('where the network lets no WebRTC through it is LL-HLS, until it does; and 
   await plays(visit, /^WebRTC/)
   assert.equal(await visit.page.getByTestId('detour').count(), 0)
   assert.deepEqual(await phases(visit.page), ['playing'])
+  await visit.close()
+})
+
+test('a pause ends at live', async () => {
+  const visit = await Visit.open(browser, `${server.url}/demo`)
+  await plays(visit, /^WebRTC/)
+  await visit.page.keyboard.press('k')
+  await visit.reaches('paused', 2000)
+  assert.equal(await visit.framesIn(1000), 0)
+  await visit.page.keyboard.press('k')
+  await plays(visit, /^WebRTC/)
+  await visit.close()
+})
+
+test('after a restart of the server the page goes on over WebRTC', async () => {
+  const visit = await Visit.open(browser, `${server.url}/demo`)
+  await plays(visit, /^WebRTC/)
+  await server.stop()
+  await visit.reaches('reconnecting', 15_000)
+  await server.run()
+  await plays(visit, /^WebRTC/)
   await visit.close()
 })
 

@@ -9,6 +9,8 @@ const CONNECT_MS = 3500
 const DISCONNECTED_MS = 1000
 /** The whole time that a broken path may take to be replaced, ms. */
 const RECOVERY_MS = 12_000
+/** How long a server may take to hear of the end before the connection is closed regardless, ms. */
+const FAREWELL_MS = 1000
 /** Pause between two attempts to reach the server for it, ms. */
 const RESTART_AGAIN_MS = 1000
 
@@ -78,7 +80,7 @@ export class Peer {
       await connection.setLocalDescription({ type: 'offer', sdp: offer })
       const session = await SdpSession.open(this.#endpoint, offer)
       // Nobody wants it any more.
-      if (this.#closed) return session.close()
+      if (this.#closed) return void session.close()
       this.#session = session
       await connection.setRemoteDescription({ type: 'answer', sdp: session.answer })
       this.#watchTransport()
@@ -98,11 +100,16 @@ export class Peer {
     window.removeEventListener('online', this.#networkChanged)
     window.removeEventListener('pagehide', this.#leaving)
     this.#network?.removeEventListener('change', this.#connectionChanged)
-    this.connection.close()
-    this.#session?.close()
+    void this.#sayFarewell()
   }
 
-  readonly #leaving = (): void => this.#session?.close()
+  readonly #leaving = (): void => void this.#session?.close()
+
+  /** The request first: a session that has ended with its connection could not be found any more. */
+  async #sayFarewell(): Promise<void> {
+    await Promise.race([this.#session?.close(), new Promise((resolve) => setTimeout(resolve, FAREWELL_MS))])
+    this.connection.close()
+  }
 
   readonly #networkChanged = (): void => {
     if (this.#connected) void this.#restart()
@@ -184,6 +191,7 @@ export class Peer {
 
   #giveUp(failure: PeerFailure): void {
     if (this.#closed) return
+    if (failure.trouble === 'closed') this.#session = null
     this.close()
     this.#failed(failure)
   }

@@ -79,11 +79,18 @@ export class SdpSession {
     return bodyOf(response)
   }
 
-  /** Ends it, even from a page that is being closed. Idempotent; the server ends by itself what it does not hear of. */
-  close(): void {
+  /**
+   * Ends it, even from a page that is being closed; resolves when the server knows. Idempotent; the server ends by itself
+   * what it does not hear of.
+   */
+  async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    this.#fetch(this.#url, { method: 'DELETE', credentials: 'same-origin', keepalive: true }).catch(() => {})
+    try {
+      await this.#fetch(this.#url, { method: 'DELETE', credentials: 'same-origin', keepalive: true })
+    } catch {
+      // It will find out.
+    }
   }
 }
 

@@ -98,7 +98,7 @@ export class Capture {
   }
 
   async stopScreen(): Promise<void> {
-    await this.#useVideo(this.cameraId === null ? {} : { deviceId: { ideal: this.cameraId } })
+    await this.#useVideo(chosen(this.cameraId, this.cameras) ?? {})
   }
 
   setMicrophoneOn(on: boolean): void {
@@ -149,8 +149,8 @@ export class Capture {
   /** Both, or the one that there is. */
   async #openDevices(): Promise<MediaStream> {
     const wanted = {
-      video: this.#picture(this.cameraId ? { deviceId: { ideal: this.cameraId } } : { facingMode: { ideal: 'user' } }),
-      audio: sound(this.microphoneId ? { deviceId: { ideal: this.microphoneId } } : {}),
+      video: this.#picture(chosen(this.cameraId, this.cameras) ?? { facingMode: { ideal: 'user' } }),
+      audio: sound(chosen(this.microphoneId, this.microphones) ?? {}),
     }
     try {
       return await navigator.mediaDevices.getUserMedia(wanted)
@@ -208,7 +208,14 @@ export class Capture {
   /** Not by us: unplugged, forbidden, or the browser's own button to stop sharing. */
   readonly #ended = (): void => {
     if (this.screen) void this.stopScreen()
-    else void this.open().then(() => this.stream?.getTracks().forEach((track) => this.#replaced(track)))
+    else void this.#reopen()
+  }
+
+  async #reopen(): Promise<void> {
+    // What has gone is no longer in the list.
+    await this.#listDevices()
+    await this.open()
+    this.stream?.getTracks().forEach((track) => this.#replaced(track))
   }
 
   readonly #listDevices = async (): Promise<void> => {
@@ -219,6 +226,11 @@ export class Capture {
     this.cameras = devices.filter(({ kind, deviceId }) => kind === 'videoinput' && deviceId !== '')
     this.microphones = devices.filter(({ kind, deviceId }) => kind === 'audioinput' && deviceId !== '')
   }
+}
+
+/** The one that was in use, if it is still there: an `ideal` device is only a wish, which browsers weigh with others. */
+function chosen(id: string | null, devices: MediaDeviceInfo[]): MediaTrackConstraints | null {
+  return id !== null && devices.some(({ deviceId }) => deviceId === id) ? { deviceId: { exact: id } } : null
 }
 
 function sound(which: MediaTrackConstraints): MediaTrackConstraints {

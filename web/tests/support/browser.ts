@@ -27,9 +27,9 @@ export function launch(): Promise<Browser> {
       '--disable-background-networking',
       '--disable-component-update',
       '--disable-sync',
-      // Instead of a camera a picture that moves, instead of a microphone beeps; and nobody is asked.
+      // Instead of cameras pictures that move, instead of a microphone beeps; and nobody is asked.
       '--use-fake-ui-for-media-stream',
-      '--use-fake-device-for-media-stream',
+      '--use-fake-device-for-media-stream=device-count=3',
       '--allow-loopback-in-peer-connection',
     ],
   })
