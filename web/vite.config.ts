@@ -38,10 +38,11 @@ export default defineConfig({
     svelte(),
     compressed(),
     {
-      // In development the pages come from Vite: give every channel's address the watch page, as the server does.
+      // In development the pages come from Vite: give every channel's addresses their pages, as the server does.
       name: 'channel-addresses',
       configureServer({ middlewares }) {
         middlewares.use((request, _response, next) => {
+          if (/^\/studio\/[a-z0-9-]+(\?.*)?$/.test(request.url ?? '')) request.url = '/studio.html'
           if (/^\/[a-z0-9][a-z0-9-]{1,62}(\?.*)?$/.test(request.url ?? '')) request.url = '/watch.html'
           next()
         })
@@ -55,7 +56,7 @@ export default defineConfig({
     // The Content-Security-Policy allows neither data: images nor the inline script of a polyfill.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    rollupOptions: { input: { index: 'index.html', watch: 'watch.html' } },
+    rollupOptions: { input: { index: 'index.html', watch: 'watch.html', studio: 'studio.html' } },
   },
-  server: { proxy: { '/api': server, '/hls': server } },
+  server: { proxy: { '/api': server, '/hls': server, '/whep': server, '/whip': server } },
 })

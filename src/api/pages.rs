@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
-    HeaderValue, IF_NONE_MATCH, REFERRER_POLICY, VARY,
+    HeaderName, HeaderValue, IF_NONE_MATCH, REFERRER_POLICY, VARY,
 };
 use http::{HeaderMap, StatusCode};
 use rust_embed::{EmbeddedFile, RustEmbed};
@@ -29,6 +29,18 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
     media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; \
     require-trusted-types-for 'script'; trusted-types svelte-trusted-html";
 
+/// Added to it for the studio, where one tap goes live: nobody may lay another page over it.
+const STUDIO_POLICY: &str = "frame-ancestors 'none'";
+
+/// The header of both.
+const PERMISSIONS_POLICY: &str = "permissions-policy";
+
+/// What viewers' pages may ask the browser for.
+const VIEWER_PERMISSIONS: &str = "camera=(), microphone=(), display-capture=()";
+
+/// What the studio may ask the browser for.
+const STUDIO_PERMISSIONS: &str = "camera=(self), microphone=(self), display-capture=(self)";
+
 /// Encodings that a build may have prepared beside a file, the better first.
 const ENCODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
 
@@ -39,14 +51,29 @@ pub(super) fn router(api: &Arc<Api>) -> Router {
     Router::new()
         .route("/", get(|headers: HeaderMap| async move { page("index.html", StatusCode::OK, &headers) }))
         .route("/{channel}", get(watch))
+        .route("/studio/{channel}", get(studio))
         .route("/assets/{*path}", get(asset))
         .with_state(api.clone())
 }
 
 /// The same page for every channel; the status tells a channel from a typing mistake.
 async fn watch(State(api): State<Arc<Api>>, Path(channel): Path<String>, headers: HeaderMap) -> Response {
+    page("watch.html", found(&api, &channel), &headers)
+}
+
+/// Where one goes live from a browser. The stream key is in the fragment of its address, which is not sent here.
+async fn studio(State(api): State<Arc<Api>>, Path(channel): Path<String>, headers: HeaderMap) -> Response {
+    let mut response = page("studio.html", found(&api, &channel), &headers);
+    let headers = response.headers_mut();
+    // Of two policies both hold.
+    headers.append(CONTENT_SECURITY_POLICY, HeaderValue::from_static(STUDIO_POLICY));
+    headers.insert(PERMISSIONS_POLICY, HeaderValue::from_static(STUDIO_PERMISSIONS));
+    response
+}
+
+fn found(api: &Api, channel: &str) -> StatusCode {
     let known = channel.parse::<ChannelName>().is_ok_and(|name| api.directory.channel(&name).is_some());
-    page("watch.html", if known { StatusCode::OK } else { StatusCode::NOT_FOUND }, &headers)
+    if known { StatusCode::OK } else { StatusCode::NOT_FOUND }
 }
 
 async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Response {
@@ -68,6 +95,7 @@ fn page(name: &str, status: StatusCode, headers: &HeaderMap) -> Response {
     };
     let headers = [
         (CONTENT_SECURITY_POLICY, POLICY),
+        (HeaderName::from_static(PERMISSIONS_POLICY), VIEWER_PERMISSIONS),
         (REFERRER_POLICY, "same-origin"),
         // A page names the assets of its build, so it must not outlive them.
         (CACHE_CONTROL, "no-cache"),

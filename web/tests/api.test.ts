@@ -80,8 +80,14 @@ test('the server answer sets the clock by half the round trip', async () => {
     async () => new Response('{"time":"1970-01-01T00:01:00.000Z","version":"1","ports":{"rtmp":1940}}'),
     () => times.shift() ?? 1100,
   )
-  assert.deepEqual(await api.server(), { version: '1', rtmpPort: 1940 })
+  assert.deepEqual(await api.server(), { version: '1', rtmpPort: 1940, webRtc: null })
   assert.equal(api.clock.timeAt(1050), 60_000)
+})
+
+test('whether there is WebRTC is what the server says, and unknown if it says nothing', async () => {
+  for (const [ports, webRtc] of [['{"webrtc":8189}', true], ['{"webrtc":null}', false], ['{}', null]] as const) {
+    assert.equal((await answering(200, `{"ports":${ports}}`).api.server()).webRtc, webRtc)
+  }
 })
 
 test('a request stops when the page no longer wants it', async () => {

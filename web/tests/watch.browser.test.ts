@@ -105,7 +105,7 @@ test('the quality panel opens and has numbers', async () => {
   const text = await panel.innerText()
   assert.match(text, /Picture\s+1280×720/)
   assert.match(text, /Dropped frames\s+\d+ of \d+/)
-  assert.match(text, /Buffer\s+\d\.\d s/)
+  assert.match(text, /Buffer\s+\d\.\d\d s/)
   await visit.screenshot('watch-quality')
   await visit.close()
 })

@@ -85,6 +85,25 @@ async fn pages_of_other_origins_may_read_and_no_more() {
 }
 
 #[tokio::test]
+async fn the_studio_may_use_the_camera_and_be_in_no_frame() {
+    let server = Server::start().await;
+    server.create("kitchen").await;
+    let page = |path: &str| Request::builder().uri(path).body(Body::empty()).unwrap();
+    let response = router(&server.api).oneshot(page("/studio/kitchen")).await.unwrap();
+    assert!(matches!(response.status(), StatusCode::OK | StatusCode::SERVICE_UNAVAILABLE));
+    assert_eq!(
+        response.headers()["permissions-policy"],
+        "camera=(self), microphone=(self), display-capture=(self)"
+    );
+    let policies: Vec<_> = response.headers().get_all("content-security-policy").iter().collect();
+    assert!(policies.iter().any(|policy| *policy == "frame-ancestors 'none'"), "{policies:?}");
+    if response.status() == StatusCode::OK {
+        assert_eq!(policies.len(), 2, "{policies:?}");
+        assert_eq!(server.send_raw(page("/studio/garden")).await.0, StatusCode::NOT_FOUND);
+    }
+}
+
+#[tokio::test]
 async fn every_channel_has_a_page_and_strangers_a_404() {
     let server = Server::start().await;
     server.create("kitchen").await;
@@ -98,12 +117,15 @@ async fn every_channel_has_a_page_and_strangers_a_404() {
         let response = router(&server.api).oneshot(page("/kitchen")).await.unwrap();
         let policy = response.headers()["content-security-policy"].to_str().unwrap();
         assert!(policy.contains("script-src 'self';"), "{policy}");
+        assert_eq!(response.headers()["permissions-policy"], "camera=(), microphone=(), display-capture=()");
         let tag = response.headers()["etag"].clone();
         let again =
             Request::builder().uri("/kitchen").header("If-None-Match", tag).body(Body::empty()).unwrap();
         assert_eq!(server.send_raw(again).await.0, StatusCode::NOT_MODIFIED);
     }
     for path in [
+        "/studio",
+        "/studio/kitchen/more",
         "/assets/nothing.js",
         "/assets/..%2f..%2fCargo.toml",
         "/assets/%2e%2e/index.html",

@@ -30,6 +30,8 @@ export interface ServerInfo {
   version: string | null
   /** TCP port of plain RTMP; null when it is off or unknown. */
   rtmpPort: number | null
+  /** Whether it takes and sends WebRTC; null if it does not say. */
+  webRtc: boolean | null
 }
 
 /** Why a request failed, in the terms in which the page reacts to it. */
@@ -82,7 +84,13 @@ export class Api {
     const body = await this.#json('/api/v1/server', signal)
     const serverTime = instant(field(body, 'time'))
     if (serverTime !== null) this.clock.observe({ sentAt, receivedAt: this.#now(), serverTime })
-    return { version: text(field(body, 'version')), rtmpPort: port(field(field(body, 'ports'), 'rtmp')) }
+    const ports = field(body, 'ports')
+    const webRtc = field(ports, 'webrtc')
+    return {
+      version: text(field(body, 'version')),
+      rtmpPort: port(field(ports, 'rtmp')),
+      webRtc: webRtc === undefined ? null : port(webRtc) !== null,
+    }
   }
 
   async #json(url: string, signal?: AbortSignal): Promise<unknown> {

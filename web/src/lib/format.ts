@@ -27,6 +27,14 @@ export function onAir(milliseconds: number): string {
   return minutes % 60 === 0 ? `on air ${hours} h` : `on air ${hours} h ${minutes % 60} min`
 }
 
+/** A running time as clocks show it: `0:07`, `12:34`, `1:02:03`. */
+export function elapsed(milliseconds: number): string {
+  const total = Math.max(0, Math.floor(milliseconds / 1000))
+  const [hours, minutes, rest] = [Math.floor(total / 3600), Math.floor(total / 60) % 60, total % 60]
+  const two = (value: number) => String(value).padStart(2, '0')
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`
+}
+
 /** `1 viewer`, `2 viewers`. */
 export function viewers(value: number): string {
   return `${count(value)} ${value === 1 ? 'viewer' : 'viewers'}`

@@ -65,6 +65,10 @@ export class HlsPlayer implements Player {
     return !this.#details || this.#details.partTarget ? 'LL-HLS' : 'HLS'
   }
 
+  get position(): number {
+    return this.#video.currentTime
+  }
+
   start(): void {
     this.#hls.loadSource(this.#url)
     this.#hls.attachMedia(this.#video)
@@ -106,7 +110,7 @@ export class HlsPlayer implements Player {
   stats(): PlayerStats {
     const level = this.#hls.levels[Math.max(0, this.#hls.currentLevel)]
     const codecs = [level?.videoCodec, level?.audioCodec].filter(Boolean).join(', ')
-    return { bitrate: this.#bitrate.value, codecs: codecs || null }
+    return { bitrate: this.#bitrate.value, codecs: codecs || null, buffer: null, roundTrip: null, loss: null }
   }
 
   /** An element that has ended counts as paused, and stays so: a broadcast that returns needs a new player. */

@@ -21,6 +21,10 @@ export class NativePlayer implements Player {
     this.#events = events
   }
 
+  get position(): number {
+    return this.#video.currentTime
+  }
+
   start(): void {
     this.#video.addEventListener('error', this.#onError)
     this.#video.addEventListener('ended', this.#onEnded)
@@ -48,7 +52,7 @@ export class NativePlayer implements Player {
   }
 
   stats(): PlayerStats {
-    return { bitrate: null, codecs: null }
+    return { bitrate: null, codecs: null, buffer: null, roundTrip: null, loss: null }
   }
 
   readonly #onPlaying = (): void => {

@@ -1,7 +1,7 @@
 /** What the page asks of a way to play, whatever protocol is behind it. */
 
 /** Which way the picture takes to the viewer. */
-export type Protocol = 'LL-HLS' | 'HLS'
+export type Protocol = 'WebRTC' | 'LL-HLS' | 'HLS'
 
 /** Why a player gave up. The page decides whether to try again. */
 export type PlayerFailure =
@@ -13,6 +13,14 @@ export type PlayerFailure =
   | 'media'
   /** The browser has no decoder for this codec. */
   | 'codec'
+  /** The stream is there, but not over this protocol; the detail says why. */
+  | 'unsuitable'
+  /** The server does not speak this protocol. */
+  | 'absent'
+  /** The server takes no more viewers over this protocol. */
+  | 'full'
+  /** The server answers, but the network lets nothing else through. */
+  | 'blocked'
 
 /** Numbers for the quality panel. `null`: not known to this player. */
 export interface PlayerStats {
@@ -20,6 +28,12 @@ export interface PlayerStats {
   bitrate: number | null
   /** Codecs as in RFC 6381. */
   codecs: string | null
+  /** What waits to be played, where the element does not tell, seconds. */
+  buffer: number | null
+  /** From here to the server and back, seconds. */
+  roundTrip: number | null
+  /** The part of the packets that did not arrive, 0 to 1. */
+  loss: number | null
 }
 
 /**
@@ -28,6 +42,8 @@ export interface PlayerStats {
  */
 export interface Player {
   readonly protocol: Protocol
+  /** Changes whenever something new is seen or heard, and only then. */
+  readonly position: number
   /** Connects and starts to fill the buffer. */
   start(): void
   /** Leaves the element without a source. Idempotent; no event comes after it. */
@@ -44,8 +60,8 @@ export interface Player {
 
 /** What a player tells while it lives. */
 export interface PlayerEvents {
-  /** It has given up; `destroy` it. */
-  failed(reason: PlayerFailure, detail: string): void
+  /** It has given up; `destroy` it. `retryAfter`: how long the server asks to be left alone, ms. */
+  failed(reason: PlayerFailure, detail: string, retryAfter?: number | null): void
   /** The element, which was playing, got a new source: that paused it. */
   reattached(): void
 }

@@ -4,8 +4,9 @@ import { ApiError, type Api, type Channel, type FailureReason } from '../lib/api
 import { Backoff } from '../lib/backoff.ts'
 import { copyFrame } from '../lib/frames.ts'
 import { Repeat } from '../lib/repeat.ts'
-import { openPlayer } from '../player/open.ts'
-import { bufferedAhead, type Player, type PlayerFailure } from '../player/player.ts'
+import type { Detour } from '../player/choice.ts'
+import { Players } from '../player/open.ts'
+import { bufferedAhead, type Player, type PlayerEvents, type PlayerFailure } from '../player/player.ts'
 import { phaseOf, type Phase } from './phase.ts'
 
 /** How often the server is asked while all is well, ms. */
@@ -34,6 +35,8 @@ export interface Readings {
   framesPerSecond: number | null
   bitrate: number | null
   codecs: string | null
+  roundTrip: number | null
+  loss: number | null
   dropped: number
   decoded: number
 }
@@ -42,6 +45,8 @@ export class WatchSession {
   channel = $state.raw<Channel | null>(null)
   readings = $state.raw<Readings | null>(null)
   protocol = $state.raw<Player['protocol'] | null>(null)
+  /** Why it is not WebRTC, if it is not. */
+  detour = $state.raw<Detour | null>(null)
   /** A copy of the last frame stands in for the picture. */
   frozen = $state.raw(false)
   #failure = $state.raw<FailureReason | null>(null)
@@ -71,6 +76,13 @@ export class WatchSession {
   readonly #pollBackoff = new Backoff(2000, 6000, 1.07)
   readonly #failureBackoff = new Backoff(1000, 8000)
   readonly #playerBackoff = new Backoff(500, 5000)
+  readonly #players: Players
+  readonly #events: PlayerEvents = {
+    failed: (reason, detail, retryAfter) => this.#playerFailed(reason, detail, retryAfter),
+    reattached: () => void this.#play(),
+  }
+  /** Resolves once the server has said, or failed to say, what it offers. */
+  #offer: Promise<void> | undefined
   #player: Player | null = null
   #opening = false
   #retry: ReturnType<typeof setTimeout> | undefined
@@ -88,6 +100,7 @@ export class WatchSession {
     this.#name = name
     this.#video = video
     this.#lastFrame = lastFrame
+    this.#players = new Players(name, video, api.clock)
   }
 
   /** The browser will not play even muted video without a tap. */
@@ -95,6 +108,8 @@ export class WatchSession {
 
   start(): void {
     this.#video.addEventListener('seeking', this.#seeking)
+    window.addEventListener('online', this.#online)
+    this.#offer = this.#learnOffer()
     this.#poll.start()
     this.#clockPoll.start()
     this.#observer = setInterval(() => this.#observe(), OBSERVE_MS)
@@ -105,6 +120,7 @@ export class WatchSession {
     this.#clockPoll.stop()
     clearInterval(this.#observer)
     this.#video.removeEventListener('seeking', this.#seeking)
+    window.removeEventListener('online', this.#online)
     this.#close()
   }
 
@@ -122,6 +138,17 @@ export class WatchSession {
   /** A jump, the page's or a player's nudge, is no proof that anything plays. */
   readonly #seeking = (): void => {
     this.#position = -1
+  }
+
+  readonly #online = (): void => this.#players.networkChanged()
+
+  async #learnOffer(): Promise<void> {
+    try {
+      const { webRtc } = await this.#api.server()
+      if (webRtc === false) this.#players.withoutWebRtc()
+    } catch {
+      // Unknown: it is tried.
+    }
   }
 
   async #ask(signal: AbortSignal): Promise<number> {
@@ -142,7 +169,10 @@ export class WatchSession {
     // A broadcast that ends plays out what is buffered before its player goes.
     if (!live && !interrupted && (this.#picture !== 'playing' || bufferedAhead(this.#video) < 0.3)) this.#close()
     const came = live && !before?.live
-    if (came) this.#playerBackoff.reset()
+    if (came) {
+      this.#playerBackoff.reset()
+      this.#players.broadcastBegan()
+    }
     // A player that failed is tried again at its own pace, and not at all where the browser cannot decode.
     const waiting = this.#player !== null || this.#retry !== undefined || this.#playerFailure === 'codec'
     if (came || (live && !waiting)) this.#openSoon(0)
@@ -171,14 +201,13 @@ export class WatchSession {
 
   async #open(): Promise<void> {
     this.#retry = undefined
-    if (this.#opening || this.#player || !this.channel?.live) return
+    // While the server does not answer there is nothing to open: `#ask` comes back to it.
+    if (this.#opening || this.#player || !this.channel?.live || this.#failure !== null) return
     this.#opening = true
     this.#picture = 'opening'
     try {
-      const player = await openPlayer(this.#name, this.#video, {
-        failed: (reason, detail) => this.#playerFailed(reason, detail),
-        reattached: () => void this.#play(),
-      })
+      await this.#offer
+      const player = await this.#players.open(this.#events)
       this.#unsupported = player === null
       this.#player = player
       this.#excusedAt = performance.now()
@@ -192,26 +221,44 @@ export class WatchSession {
     }
   }
 
+  /** Moves on to WebRTC while something else plays. Nothing stops for it: it waits for a picture, then takes its place. */
+  async #improve(): Promise<void> {
+    const better = await this.#players.better(this.#events)
+    if (!better) return
+    if (!this.#player || this.#video.paused || !this.channel?.live) return better.destroy()
+    this.#release()
+    this.#player = better
+    this.#movedAt = performance.now()
+    better.start()
+  }
+
   #close(): void {
     clearTimeout(this.#retry)
     this.#retry = undefined
+    this.#players.stop()
+    this.#release()
+    this.#picture = 'none'
+    this.readings = null
+  }
+
+  #release(): void {
     if (this.#player) {
       if (copyFrame(this.#video, this.#lastFrame)) this.frozen = true
       this.#player.destroy()
     }
     this.#player = null
-    this.#picture = 'none'
     this.#position = -1
-    this.readings = null
   }
 
-  #playerFailed(reason: PlayerFailure, detail: string): void {
-    console.info(`onair: player failed: ${reason}: ${detail}`)
+  #playerFailed(reason: PlayerFailure, detail: string, retryAfter?: number | null): void {
+    const protocol = this.#player?.protocol ?? null
+    console.info(`onair: ${protocol ?? 'player'} failed: ${reason}: ${detail}`)
+    const otherWay = this.#players.failed(protocol, reason, detail, retryAfter)
     this.#close()
     this.#playerFailure = reason
-    if (reason === 'codec') return
+    if (reason === 'codec' && !otherWay) return
     this.#poll.now()
-    this.#openSoon(this.#playerBackoff.next())
+    this.#openSoon(otherWay ? 0 : this.#playerBackoff.next())
   }
 
   async #play(): Promise<void> {
@@ -237,7 +284,7 @@ export class WatchSession {
     if (excused) this.#excusedAt = now
     if (!this.#player) return
 
-    const position = video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA ? video.currentTime : -1
+    const position = video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA ? this.#player.position : -1
     const moved = position !== this.#position && this.#position !== -1 && !video.seeking
     this.#position = position
     if (video.paused) this.#paused()
@@ -245,6 +292,8 @@ export class WatchSession {
     else if (this.#picture === 'playing' && now - this.#movedAt > STALL_MS) this.#stalled()
 
     this.protocol = this.#player.protocol
+    this.detour = this.#players.detour
+    if (this.#picture === 'playing' && this.#players.mayImprove(this.protocol)) void this.#improve()
     this.readings = this.#read(now)
     if (now - Math.max(this.#movedAt, this.#excusedAt) > this.#patience) {
       this.#playerFailed('network', 'the picture stood still')
@@ -282,16 +331,20 @@ export class WatchSession {
     }
     const wall = this.#player?.wallClockAt(video.currentTime) ?? null
     const serverNow = this.#api.clock.timeAt(now)
+    const stats = this.#player?.stats()
     return {
       latency: wall !== null && serverNow !== null && this.#played ? (serverNow - wall) / 1000 : null,
-      buffer: bufferedAhead(video),
+      buffer: stats?.buffer ?? bufferedAhead(video),
       rate: video.playbackRate,
       width: video.videoWidth,
       height: video.videoHeight,
       framesPerSecond: this.#frames.rate,
+      bitrate: stats?.bitrate ?? null,
+      codecs: stats?.codecs ?? null,
+      roundTrip: stats?.roundTrip ?? null,
+      loss: stats?.loss ?? null,
       dropped: quality?.droppedVideoFrames ?? 0,
       decoded,
-      ...(this.#player?.stats() ?? { bitrate: null, codecs: null }),
     }
   }
 }

@@ -15,7 +15,7 @@ mkdirSync(screenshots, { recursive: true })
 export const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true }
 export const DESKTOP = { viewport: { width: 1440, height: 900 } }
 
-export function launch(more: string[] = []): Promise<Browser> {
+export function launch(): Promise<Browser> {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     args: [
@@ -27,7 +27,10 @@ export function launch(more: string[] = []): Promise<Browser> {
       '--disable-background-networking',
       '--disable-component-update',
       '--disable-sync',
-      ...more,
+      // Instead of cameras pictures that move, instead of a microphone beeps; and nobody is asked.
+      '--use-fake-ui-for-media-stream',
+      '--use-fake-device-for-media-stream=device-count=3',
+      '--allow-loopback-in-peer-connection',
     ],
   })
 }
@@ -52,7 +55,7 @@ export class Visit {
     browser: Browser,
     url: string,
     options: Parameters<Browser['newContext']>[0] = DESKTOP,
-    prepare?: (page: Page) => Promise<void>,
+    prepare?: (page: Page) => Promise<unknown>,
   ): Promise<Visit> {
     const context = await browser.newContext(options)
     const page = await context.newPage()
@@ -61,6 +64,13 @@ export class Visit {
     await page.addInitScript(`
       // The test runner's compiler wraps named functions in this helper.
       globalThis.__name = (value) => value
+      globalThis.connections = []
+      globalThis.RTCPeerConnection &&= class extends RTCPeerConnection {
+        constructor(...settings) {
+          super(...settings)
+          connections.push(this)
+        }
+      }
       document.addEventListener('securitypolicyviolation', (event) =>
         reportViolation('policy: ' + event.violatedDirective + ' ' + event.blockedURI + ' ' + event.sample))
     `)
@@ -94,6 +104,16 @@ export class Visit {
       const { buffered, currentTime, readyState, paused } = document.querySelector('video')!
       const ranges = Array.from({ length: buffered.length }, (_, index) => `${buffered.start(index)}–${buffered.end(index)}`)
       return `at ${currentTime} of ${ranges.join(', ') || 'nothing'}, state ${readyState}${paused ? ', paused' : ''}`
+    })
+  }
+
+  /** The statistics of the page's latest WebRTC connection; none before there is one. */
+  async rtcStats(): Promise<Record<string, unknown>[]> {
+    return this.page.evaluate(async () => {
+      const connection = (globalThis as { connections?: RTCPeerConnection[] }).connections?.at(-1)
+      const entries: Record<string, unknown>[] = []
+      if (connection) (await connection.getStats()).forEach((entry: Record<string, unknown>) => entries.push(entry))
+      return entries
     })
   }
 

@@ -38,22 +38,22 @@ export async function eventually<T>(
 export class Server {
   readonly url: string
   readonly #mode: 'demo' | 'serve'
-  readonly #ports: { http: number; rtmp: number }
-  readonly #webrtc: boolean
+  readonly #ports: { http: number; rtmp: number; webRtc: number | null }
   readonly #data: string
   #process: ChildProcess | null = null
   #log = ''
 
-  private constructor(mode: 'demo' | 'serve', ports: { http: number; rtmp: number }, webrtc: boolean) {
+  private constructor(mode: 'demo' | 'serve', ports: { http: number; rtmp: number; webRtc: number | null }) {
     this.#mode = mode
     this.#ports = ports
-    this.#webrtc = webrtc
     this.#data = mkdtempSync(join(tmpdir(), 'onair-web-'))
     this.url = `http://127.0.0.1:${ports.http}`
   }
 
-  static async start(mode: 'demo' | 'serve', { webrtc = false } = {}): Promise<Server> {
-    const server = new Server(mode, { http: await freePort(), rtmp: await freePort() }, webrtc)
+  /** @param webRtc whether it takes and sends WebRTC; off, everybody watches over LL-HLS. */
+  static async start(mode: 'demo' | 'serve', { webRtc = false } = {}): Promise<Server> {
+    const ports = { http: await freePort(), rtmp: await freePort(), webRtc: webRtc ? await freePort() : null }
+    const server = new Server(mode, ports)
     await server.run()
     return server
   }
@@ -70,7 +70,7 @@ export class Server {
         ONAIR_HTTP__TLS_LISTEN: '127.0.0.1:0',
         ONAIR_TLS__SELF_SIGNED: 'true',
         ONAIR_RTMP__LISTEN: `127.0.0.1:${this.#ports.rtmp}`,
-        ONAIR_WEBRTC__LISTEN: this.#webrtc ? '127.0.0.1:0' : '',
+        ONAIR_WEBRTC__LISTEN: this.#ports.webRtc === null ? '' : `127.0.0.1:${this.#ports.webRtc}`,
         ONAIR_BROADCAST__RESUME_WINDOW: '15s',
       },
       stdio: ['ignore', 'pipe', 'pipe'],
