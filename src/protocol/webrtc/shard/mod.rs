@@ -123,6 +123,8 @@ struct Shard {
     timers: BinaryHeap<Reverse<(Instant, usize)>>,
     /// Viewers who are behind and are sent more at the next pace.
     behind: Vec<usize>,
+    /// When that is, if there are any.
+    pace_at: Option<Instant>,
     outbox: Outbox,
     socket: Rc<UdpSocket>,
     news: Vec<News>,
@@ -225,7 +227,7 @@ async fn obey(shard: Rc<RefCell<Shard>>, mut inlets: Inlets) {
 /// Wakes sessions when their time has come, and paces those who are behind.
 async fn keep_time(shard: Rc<RefCell<Shard>>, changed: Rc<Notify>) {
     loop {
-        let next = shard.borrow().next_wake(clock::monotonic());
+        let next = shard.borrow().next_wake();
         let sleep = async {
             match next {
                 Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -308,6 +310,7 @@ impl Shard {
             relays: HashMap::new(),
             timers: BinaryHeap::new(),
             behind: Vec::new(),
+            pace_at: None,
             outbox: Outbox::new(),
             socket,
             news: Vec::new(),
