@@ -183,7 +183,9 @@ pub(super) async fn patch(
     };
     let current = entity_tag(&entry);
     let is_restart = fragment.credentials.ufrag != *entry.remote_ufrag;
-    if tag.as_bytes() != current.as_bytes() && !(is_restart && tag == "*") {
+    // RFC 9725 §4.3.3 means the asterisk of RFC 9110, but its example has it in quotes.
+    let any = tag == "*" || tag == "\"*\"";
+    if tag.as_bytes() != current.as_bytes() && !(is_restart && any) {
         return Err(ApiError::new(
             StatusCode::PRECONDITION_FAILED,
             "precondition_failed",

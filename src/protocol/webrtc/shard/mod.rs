@@ -287,8 +287,9 @@ async fn attend(shard: Rc<RefCell<Shard>>, place: usize, id: SessionId) {
                 shard.borrow_mut().dismissed(place, &id, reason);
                 return;
             }
-            asked = keyframes.changed() => {
-                if asked.is_err() || !shard.borrow_mut().ask_for_keyframe(place, &id) {
+            // The channel asks a publisher no more whom it is about to dismiss.
+            Ok(()) = keyframes.changed() => {
+                if !shard.borrow_mut().ask_for_keyframe(place, &id) {
                     return;
                 }
                 // Requests of many viewers within this time are one.
