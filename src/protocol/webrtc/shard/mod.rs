@@ -188,7 +188,7 @@ async fn receive(shard: Rc<RefCell<Shard>>, socket: Rc<UdpSocket>) {
             return tracing::error!(%error, "a WebRTC shard receives no more");
         }
         match socket.try_io(Interest::READABLE, || inbox.receive(&*socket)) {
-            Ok(_) => {
+            Ok(()) => {
                 let mut shard = shard.borrow_mut();
                 let now = clock::monotonic();
                 for (source, datagram) in inbox.datagrams() {
