@@ -9,10 +9,12 @@ pub mod http;
 pub mod packet;
 pub mod peer;
 pub mod process;
+pub mod relay;
 pub mod rtmp;
 pub mod server;
 pub mod tools;
 pub mod viewer;
+pub mod webrtc;
 
 use std::time::Duration;
 
@@ -20,9 +22,11 @@ pub use bystander::Bystander;
 pub use fixture::Fixture;
 pub use packet::{Content, Packet};
 pub use peer::Peer;
+pub use relay::Relay;
 pub use rtmp::{Encoder, Player};
 pub use server::{Channel, Server};
 pub use viewer::Viewer;
+pub use webrtc::{Recording, WhepPlayer, WhipPublisher};
 
 /// What takes longer than this does not happen at all: generous, for a loaded machine.
 pub const DEADLINE: Duration = Duration::from_secs(60);
