@@ -58,6 +58,36 @@ impl Fixture {
         self
     }
 
+    /// The same with every H.264 picture made larger by a message of `bytes` bytes before it, which is handed on even where
+    /// filler is not.
+    pub fn with_messages(mut self, bytes: usize) -> Self {
+        for tag in &mut self.tags {
+            if let Content::Frame(packet) = Packet::parse(tag)
+                && packet.codec == *b"avc1"
+            {
+                // User data without a registered type (ITU-T H.264 §D.1.7), its length in bytes of 255.
+                let mut message = vec![6, 5];
+                message.extend(vec![0xff; bytes / 255]);
+                message.push((bytes % 255) as u8);
+                message.extend(vec![0x55; bytes]);
+                message.push(0x80);
+                let head = tag.body.len() - packet.payload.len();
+                let mut body = BytesMut::from(&tag.body[..head]);
+                body.put_u32(u32::try_from(message.len()).expect("a length"));
+                body.put_slice(&message);
+                body.put_slice(&packet.payload);
+                tag.body = body.freeze();
+            }
+        }
+        self
+    }
+
+    /// The same without sound.
+    pub fn only_pictures(mut self) -> Self {
+        self.tags.retain(|tag| tag.kind == TagKind::Video);
+        self
+    }
+
     /// The same without what follows the last picture: sound waits for the next picture on its way to viewers, so that
     /// all of this is seen by them while the publisher is still there.
     pub fn until_last_picture(mut self) -> Self {

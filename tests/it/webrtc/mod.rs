@@ -1,6 +1,12 @@
 //! WHIP in and WHEP out, over real sockets and real ICE, DTLS and SRTP.
 
+mod continuity;
+mod ice;
+mod join;
+mod loss;
 mod matrix;
+mod signalling;
+mod stage;
 
 use crate::support::webrtc::driver::Frame;
 

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use onair::clock;
-use onair::media::Codec;
+use onair::media::{Codec, Kind};
 use str0m::format::Codec as RtpCodec;
-use str0m::media::{Frequency, MediaKind, MediaTime, Mid, Pt};
+use str0m::media::{Frequency, KeyframeRequestKind, MediaKind, MediaTime, Mid, Pt};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::RawPacket;
 use str0m::rtp::rtcp::Rtcp;
@@ -98,7 +98,9 @@ pub struct Driver {
     pub mute: fn(&[u8]) -> bool,
     /// Where the server, or what stands for it, is.
     pub server: SocketAddr,
-    /// SSRC and payload type of what the library sends of a kind.
+    /// A viewer asks for a keyframe when something is missing for good.
+    pub asks_when_lost: bool,
+    /// The sections of the offer.
     pub sections: Vec<(MediaKind, Mid)>,
     socket: UdpSocket,
     local: SocketAddr,
@@ -120,6 +122,7 @@ impl Driver {
             raw: VecDeque::new(),
             mute: |_| false,
             server,
+            asks_when_lost: false,
             sections: Vec::new(),
             socket,
             local,
@@ -204,6 +207,9 @@ impl Driver {
                     RtpCodec::Opus => Codec::Opus,
                     other => panic!("{other:?} was not agreed on"),
                 };
+                if !data.contiguous && codec.kind() == Kind::Video && self.asks_when_lost {
+                    self.request_keyframe();
+                }
                 self.tell(Happening::Frame(Frame {
                     codec,
                     ticks: data.time.numer(),
@@ -245,6 +251,13 @@ impl Driver {
             RawPacket::RtcpTx(Rtcp::Pli(_) | Rtcp::Fir(_)) => self.tell(Happening::KeyframeRequested),
             _ => {}
         }
+    }
+
+    /// Asks for a keyframe.
+    pub fn request_keyframe(&mut self) {
+        let video = self.sections.iter().find(|(kind, _)| kind.is_video()).expect("a picture").1;
+        let mut writer = self.rtc.writer(video).expect("a writer");
+        writer.request_keyframe(None, KeyframeRequestKind::Pli).expect("the server may be asked");
     }
 
     /// Gives the library a frame.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use onair::media::{Codec, Kind};
 use str0m::media::Direction;
 
-use super::driver::{Frame, Happening, Report};
+use super::driver::{Driver, Frame, Happening, Report};
 use super::session::{Offering, Options, Session};
 use crate::support::Server;
 
@@ -75,12 +75,27 @@ impl WhepPlayer {
     /// Takes in what happens until it is as wanted.
     pub async fn until(&mut self, mut wanted: impl FnMut(&Self) -> bool) {
         while !wanted(self) {
-            match self.session.next().await {
-                Some(happening) => self.take(happening),
-                None => self.gone = true,
-            }
+            self.step().await;
             assert!(!self.gone || wanted(self), "the session is over: {:?}", self.tally);
         }
+    }
+
+    /// Takes in what happens next. Cancel-safe.
+    pub async fn step(&mut self) {
+        match self.session.next().await {
+            Some(happening) => self.take(happening),
+            None => self.gone = true,
+        }
+    }
+
+    /// Asks for a keyframe.
+    pub async fn request_keyframe(&self) {
+        self.session.run(Driver::request_keyframe).await;
+    }
+
+    /// From now on asks for a keyframe whenever something is missing for good, as browsers do.
+    pub async fn asks_when_lost(&self) {
+        self.session.run(|driver| driver.asks_when_lost = true).await;
     }
 
     /// Takes in what has happened already.

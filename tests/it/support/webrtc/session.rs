@@ -264,14 +264,13 @@ fn redirected(text: &str, server: SocketAddr, via: Option<SocketAddr>) -> String
     text.replace(&told, &format!(" {} {} ", via.ip(), via.port()))
 }
 
-/// The answer with the credentials of a fragment.
+/// The answer with the credentials of a fragment. Candidates carry the name, too.
 fn with_credentials(answer: &str, fragment: &str) -> String {
-    let mut text = String::new();
-    for line in answer.lines() {
-        let name = ["a=ice-ufrag:", "a=ice-pwd:"].into_iter().find(|name| line.starts_with(name));
-        let told = |name: &str| fragment.lines().find(|line| line.starts_with(name)).expect("credentials");
-        text.push_str(name.map_or(line, told));
-        text.push_str("\r\n");
-    }
-    text
+    let value = |text: &str, name: &str| {
+        text.lines().find_map(|line| line.strip_prefix(name)).expect("credentials").to_owned()
+    };
+    ["a=ice-ufrag:", "a=ice-pwd:"].into_iter().fold(answer.to_owned(), |answer, name| {
+        let (old, new) = (value(&answer, name), value(fragment, name));
+        answer.replace(&old, &new)
+    })
 }
