@@ -5,7 +5,7 @@ use onair::media::Kind;
 use super::essence;
 use super::stage::essence_of;
 use crate::support::fixture::packets;
-use crate::support::{Encoder, Fixture, Server, WhepPlayer};
+use crate::support::{Encoder, Fixture, Server, Viewer, WhepPlayer};
 
 /// Ticks between two pictures of 30 a second.
 const INTERVAL: i64 = 3_000;
@@ -18,8 +18,10 @@ async fn nine_seconds_after_a_keyframe_a_viewer_begins_at_once_and_is_live() {
     // The configuration, and 280 pictures of the first group.
     let (memory, live) = fixture.tags.split_at(1 + 280);
     let mut encoder = Encoder::publish(server.rtmp, &channel.key).await;
+    // Once a witness has it all, it is in memory.
+    let mut witness = Viewer::rtmp(&server, "kitchen").await;
     encoder.send(memory).await;
-    server.until_tracks("kitchen", 1).await;
+    witness.frames(280).await;
 
     // Nothing more is published until he has all there is: it comes from memory.
     let mut player = WhepPlayer::join(&server, "kitchen").await;
@@ -64,12 +66,13 @@ async fn everyone_joins_with_the_keyframe_whenever_he_comes() {
     let fixture = Fixture::read("gop-10s").only_pictures();
     let all = packets(&fixture.tags);
     let mut encoder = Encoder::publish(server.rtmp, &channel.key).await;
+    let mut witness = Viewer::rtmp(&server, "kitchen").await;
     let mut done = 1;
     let mut players = Vec::new();
     for until in [2, 3, 50, 150, 151] {
         encoder.send(&fixture.tags[if done == 1 { 0 } else { done }..until]).await;
+        witness.frames(until - done).await;
         done = until;
-        server.until_tracks("kitchen", 1).await;
         let mut player = WhepPlayer::join(&server, "kitchen").await;
         player.until_pictures(done - 1).await;
         players.push((done - 1, player));
