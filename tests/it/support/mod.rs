@@ -5,6 +5,7 @@
 pub mod bystander;
 pub mod fixture;
 pub mod fmp4;
+pub mod hls;
 pub mod http;
 pub mod packet;
 pub mod peer;

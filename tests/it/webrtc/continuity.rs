@@ -50,7 +50,11 @@ fn essences(units: &[&[Unit]]) -> Vec<Vec<Vec<u8>>> {
 }
 
 /// The first pictures of a recording over RTMP, as the viewer gets them: one by one.
-async fn send_over_rtmp(encoder: &mut Encoder, player: &mut WhepPlayer, fixture: &Fixture) -> Vec<Vec<Vec<u8>>> {
+async fn send_over_rtmp(
+    encoder: &mut Encoder,
+    player: &mut WhepPlayer,
+    fixture: &Fixture,
+) -> Vec<Vec<Vec<u8>>> {
     let mut expected = Vec::new();
     for tag in &fixture.tags {
         encoder.send(std::slice::from_ref(tag)).await;

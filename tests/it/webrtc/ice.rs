@@ -4,9 +4,9 @@ use str0m::IceCreds;
 
 use super::stage::on_air_over_rtmp;
 use crate::support::relay::{Direction, Path};
+use crate::support::webrtc::Options;
 use crate::support::webrtc::session::fragment;
 use crate::support::webrtc::stun::Stun;
-use crate::support::webrtc::Options;
 use crate::support::{Relay, WhepPlayer, in_time};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -46,7 +46,10 @@ async fn a_restart_that_is_never_used_changes_nothing() {
         let (creds, restart) = player.session.prepare_restart(if_match).await;
         let text = restart.fragment;
         assert!(text.contains("a=ice-ufrag:") && text.contains("a=ice-pwd:"), "{text}");
-        assert!(text.contains(&format!("{} {} typ host", stage.server.udp.ip(), stage.server.udp.port())), "{text}");
+        assert!(
+            text.contains(&format!("{} {} typ host", stage.server.udp.ip(), stage.server.udp.port())),
+            "{text}"
+        );
         assert!(!text.contains(&creds.ufrag), "{text}");
     }
     // The checks with the old credentials go on being answered, and so does the stream.

@@ -86,6 +86,8 @@ async fn everyone_joins_with_the_keyframe_whenever_he_comes() {
         assert!(ticks[*memory - 1] <= INTERVAL, "{memory} pictures took {} ticks", ticks[*memory - 1]);
         // Whoever joined when, all see the present at the same distance.
         let newest = ticks.len() - 1;
-        assert!((ticks[newest] - ticks[newest - 9] - (all[newest].dts - all[newest - 9].dts) * 90).abs() <= 1);
+        assert!(
+            (ticks[newest] - ticks[newest - 9] - (all[newest].dts - all[newest - 9].dts) * 90).abs() <= 1
+        );
     }
 }

@@ -25,7 +25,12 @@ const ROUGH: Path = Path {
 const PERIOD: Duration = Duration::from_millis(33);
 
 /// Sends stretches of a recording by the clock, and goes round again, until the viewer has got so many pictures.
-async fn by_the_clock(publisher: &mut WhipPublisher, player: &mut WhepPlayer, steps: &[&[Unit]], wanted: usize) {
+async fn by_the_clock(
+    publisher: &mut WhipPublisher,
+    player: &mut WhepPlayer,
+    steps: &[&[Unit]],
+    wanted: usize,
+) {
     let round = steps.last().and_then(|step| step.last()).expect("pictures").millis + 33;
     let mut ticks = tokio::time::interval(PERIOD);
     let mut steps = steps.iter().enumerate().cycle();
@@ -71,7 +76,8 @@ async fn every_picture_arrives_at_five_percent_loss_both_ways() {
     by_the_clock(&mut publisher, &mut player, left, left.len()).await;
 
     let known: Vec<_> = recording.of(Kind::Video).iter().map(|unit| unit.essence()).collect();
-    let place = |frame: &Frame| known.iter().position(|known| *known == essence(frame)).expect("a known picture");
+    let place =
+        |frame: &Frame| known.iter().position(|known| *known == essence(frame)).expect("a known picture");
     let places: Vec<usize> = player.pictures.iter().map(place).collect();
     for pair in places.windows(2).take(left.len() - 20) {
         assert!(pair[1] == pair[0] + 1 || pair[1] < pair[0], "picture {} follows {}", pair[1], pair[0]);
@@ -87,7 +93,10 @@ async fn every_picture_arrives_at_five_percent_loss_both_ways() {
         server.metrics().await.value("onair_webrtc_retransmitted_total"),
     );
     assert!(up.counts(Direction::Up).lost > 5 && publisher.nacked > 0, "nothing was lost on the way up");
-    assert!(down.counts(Direction::Down).lost > 5 && player.tally.nacked > 0, "nothing was lost on the way down");
+    assert!(
+        down.counts(Direction::Down).lost > 5 && player.tally.nacked > 0,
+        "nothing was lost on the way down"
+    );
     assert!(server.metrics().await.value("onair_webrtc_retransmitted_total") > 0.0);
 }
 
@@ -120,7 +129,10 @@ async fn keyframe_requests_of_many_viewers_become_few() {
     publisher.send(steps[60]).await;
     for player in &mut players {
         player.until_pictures(51).await;
-        assert!(essence(player.pictures.last().expect("pictures")) == steps[60].last().expect("a picture").essence());
+        assert!(
+            essence(player.pictures.last().expect("pictures"))
+                == steps[60].last().expect("a picture").essence()
+        );
     }
     publisher.look();
     let asked = publisher.keyframe_requests - before;
@@ -167,16 +179,12 @@ async fn a_viewer_behind_a_narrow_path_is_never_seconds_late_and_nobody_waits_fo
         frame.arrived.saturating_duration_since(sent[0] + shown)
     });
     let late = late.max().expect("he sees something");
-    let keyframes = starved.pictures.iter().filter(|frame| is_idr(frame)).count();
     let counts = relay.counts(Direction::Down);
-    println!("{} pictures, {keyframes} keyframes, at most {late:?} late; {counts:?}", starved.pictures.len());
+    println!("{} pictures, at most {late:?} late; {counts:?}", starved.pictures.len());
     assert!(counts.lost > 20, "the path was wide enough");
-    assert!(keyframes >= 2, "he is put on keyframes again");
+    let newest = starved.pictures.iter().map(|frame| frame.ticks as i64 - first).max().expect("pictures");
+    assert!(newest > 120 * 3_000, "he has seen nothing of the last two seconds: {newest} ticks");
     // A lost picture may come by retransmission, which takes some rounds here; nothing waits in a queue of the server's.
     assert!(late < Duration::from_millis(2_500), "{late:?} late");
     println!("{} sent again", server.metrics().await.value("onair_webrtc_retransmitted_total"));
-}
-
-fn is_idr(frame: &Frame) -> bool {
-    essence(frame).iter().any(|unit| unit[0] & 0x1f == 5)
 }

@@ -3,8 +3,10 @@
 mod continuity;
 mod ice;
 mod join;
+mod lip_sync;
 mod loss;
 mod matrix;
+mod refusals;
 mod signalling;
 mod stage;
 

@@ -38,7 +38,9 @@ async fn a_post_makes_a_session_and_delete_ends_it() {
     let stage = on_air_over_rtmp("kitchen").await;
     let (server, channel) = (&stage.server, stage.server.channel("garage").await);
 
-    let response = post(server.http, "/whip/garage", Some(&channel.key), &offer(server, Direction::SendOnly).await).await;
+    let response =
+        post(server.http, "/whip/garage", Some(&channel.key), &offer(server, Direction::SendOnly).await)
+            .await;
     is_created(&response, "/whip/garage/");
     let publisher = Resource::of(server.http, Some(&channel.key), &response);
     let response = post(server.http, "/whep/kitchen", None, &offer(server, Direction::RecvOnly).await).await;
@@ -51,7 +53,11 @@ async fn a_post_makes_a_session_and_delete_ends_it() {
     for (resource, other) in [(&publisher, "/whep/kitchen"), (&viewer, "/whip/garage")] {
         assert_eq!(resource.ask("GET", &[], b"").await.status, 204);
         let id = resource.location.rsplit('/').next().expect("a name");
-        let elsewhere = Resource { location: format!("{other}/{id}"), key: Some(channel.key.clone()), ..resource.clone() };
+        let elsewhere = Resource {
+            location: format!("{other}/{id}"),
+            key: Some(channel.key.clone()),
+            ..resource.clone()
+        };
         assert_eq!(elsewhere.delete().await, 404);
     }
     // A publisher's session belongs to who has the key.
@@ -93,7 +99,8 @@ async fn who_may_not_is_told_why() {
     let server = Server::start().await;
     let channel = server.channel("kitchen").await;
     let other = server.channel("garage").await;
-    let (sending, receiving) = (offer(&server, Direction::SendOnly).await, offer(&server, Direction::RecvOnly).await);
+    let (sending, receiving) =
+        (offer(&server, Direction::SendOnly).await, offer(&server, Direction::RecvOnly).await);
     for key in [None, Some("nonsense"), Some(other.key.as_str()), Some(server.token.as_str())] {
         let response = post(server.http, "/whip/kitchen", key, &sending).await;
         assert!(response.header("www-authenticate").expect("a challenge").starts_with("Bearer"));
@@ -116,11 +123,15 @@ async fn who_may_not_is_told_why() {
         let response = request(server.http, "POST", "/whip/kitchen", &headers, sending.as_bytes()).await;
         assert_eq!(response.status, 415, "{kind}");
     }
-    let headers = [("content-type", "Application/SDP; charset=utf-8"), ("authorization", &format!("Bearer {}", channel.key))];
+    let headers = [
+        ("content-type", "Application/SDP; charset=utf-8"),
+        ("authorization", &format!("Bearer {}", channel.key)),
+    ];
     let response = request(server.http, "POST", "/whip/kitchen", &headers, sending.as_bytes()).await;
     assert_eq!(response.status, 201, "media types are compared as such");
     // Whoever wants to send where one receives, and the other way round.
-    let (status, code, words) = refusal(post(server.http, "/whip/kitchen", Some(&channel.key), &receiving).await).await;
+    let (status, code, words) =
+        refusal(post(server.http, "/whip/kitchen", Some(&channel.key), &receiving).await).await;
     assert_eq!((status, code.as_str()), (400, "invalid_offer"));
     assert!(words.contains("recvonly"), "{words}");
 }
@@ -137,14 +148,16 @@ async fn a_viewer_who_cannot_take_the_broadcast_is_told_which_codec_it_is_in() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ice_servers_are_told_in_links_but_not_to_a_preflight() {
-    let server = Server::with(|config| config.webrtc.ice_servers = vec![STUN.to_owned(), TURN.to_owned()]).await;
+    let server =
+        Server::with(|config| config.webrtc.ice_servers = vec![STUN.to_owned(), TURN.to_owned()]).await;
     let channel = server.channel("kitchen").await;
     let wanted = [
         "<stun:stun.example.org:3478>; rel=\"ice-server\"",
         "<turn:turn.example.org:3478?transport=udp>; rel=\"ice-server\"; username=\"ada\"; credential=\"s3cret\"; credential-type=\"password\"",
     ];
     let response =
-        post(server.http, "/whip/kitchen", Some(&channel.key), &offer(&server, Direction::SendOnly).await).await;
+        post(server.http, "/whip/kitchen", Some(&channel.key), &offer(&server, Direction::SendOnly).await)
+            .await;
     assert_eq!(response.headers_named("link").collect::<Vec<_>>(), wanted);
     for path in ["/whip/kitchen", "/whep/kitchen"] {
         let options = request(server.http, "OPTIONS", path, &[], b"").await;

@@ -110,7 +110,11 @@ pub async fn in_step(publisher: &mut WhipPublisher, player: &mut WhepPlayer, ste
 }
 
 /// A channel on the air over WHIP with the first picture of a recording, and a viewer who has it.
-pub async fn on_air_over_whip(server: &Server, channel: &Channel, recording: &Recording) -> (WhipPublisher, WhepPlayer) {
+pub async fn on_air_over_whip(
+    server: &Server,
+    channel: &Channel,
+    recording: &Recording,
+) -> (WhipPublisher, WhepPlayer) {
     let mut publisher = WhipPublisher::publish(server, channel, recording).await;
     server.until_live(&channel.name, true).await;
     publisher.send(recording.steps().next().expect("a keyframe")).await;

@@ -88,6 +88,11 @@ impl Recording {
         self.units.iter().filter(|unit| unit.codec.kind() == kind).collect()
     }
 
+    /// The time of the first picture.
+    pub fn begins(&self) -> u32 {
+        self.of(Kind::Video)[0].millis
+    }
+
     /// Stretches that end with a picture each.
     pub fn steps(&self) -> impl Iterator<Item = &[Unit]> {
         self.units.split_inclusive(Unit::is_picture)
@@ -175,8 +180,12 @@ fn by_length(mut payload: &[u8]) -> Vec<&[u8]> {
 
 /// NAL units between start codes.
 fn by_start_code(data: &[u8]) -> Vec<&[u8]> {
-    let mut starts: Vec<usize> =
-        data.windows(3).enumerate().filter(|(_, window)| *window == [0, 0, 1]).map(|(at, _)| at + 3).collect();
+    let mut starts: Vec<usize> = data
+        .windows(3)
+        .enumerate()
+        .filter(|(_, window)| *window == [0, 0, 1])
+        .map(|(at, _)| at + 3)
+        .collect();
     starts.push(data.len() + 3);
     let unit = |pair: &[usize]| {
         let unit = &data[pair[0]..pair[1] - 3];
@@ -205,6 +214,7 @@ pub fn essence_of_payload(codec: Codec, payload: &[u8]) -> Vec<Vec<u8>> {
 }
 
 fn pictures_of(units: Vec<&[u8]>) -> Vec<Vec<u8>> {
-    let kept = units.into_iter().filter(|unit| !matches!(unit.first().map(|first| first & 0x1f), Some(7..=9 | 12)));
+    let kept =
+        units.into_iter().filter(|unit| !matches!(unit.first().map(|first| first & 0x1f), Some(7..=9 | 12)));
     kept.map(<[u8]>::to_vec).collect()
 }

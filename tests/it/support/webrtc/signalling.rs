@@ -90,7 +90,8 @@ impl Resource {
 
     /// The path of the session's events, from the `Link` header.
     pub fn events(&self) -> &str {
-        let link = self.links.iter().find(|link| link.contains("server-sent-events")).expect("a link to events");
+        let link =
+            self.links.iter().find(|link| link.contains("server-sent-events")).expect("a link to events");
         link.strip_prefix('<').and_then(|link| link.split_once('>')).expect("a link").0
     }
 }
