@@ -17,6 +17,7 @@ pub mod tools;
 pub mod viewer;
 pub mod webrtc;
 
+use std::task::Poll;
 use std::time::Duration;
 
 pub use bystander::Bystander;
@@ -38,4 +39,22 @@ pub async fn in_time<F: Future>(what: &str, work: F) -> F::Output {
         Ok(result) => result,
         Err(_) => panic!("{what} did not happen within {DEADLINE:?}"),
     }
+}
+
+/// The results of futures that run side by side.
+pub async fn join_all<T>(futures: Vec<impl Future<Output = T>>) -> Vec<T> {
+    let mut futures: Vec<_> = futures.into_iter().map(Box::pin).collect();
+    let mut results: Vec<Option<T>> = futures.iter().map(|_| None).collect();
+    std::future::poll_fn(|context| {
+        for (future, result) in futures.iter_mut().zip(&mut results) {
+            if result.is_none()
+                && let Poll::Ready(output) = future.as_mut().poll(context)
+            {
+                *result = Some(output);
+            }
+        }
+        if results.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    results.into_iter().flatten().collect()
 }

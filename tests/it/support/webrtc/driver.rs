@@ -55,6 +55,8 @@ pub struct Report {
 /// What a peer sees, in order.
 #[derive(Debug)]
 pub enum Happening {
+    /// A check was answered: the server knows the peer's address.
+    Checked,
     /// ICE and DTLS are done.
     Connected,
     /// A frame is whole.
@@ -221,6 +223,11 @@ impl Driver {
             }
             Event::KeyframeRequest(_) => self.tell(Happening::KeyframeRequest),
             Event::RawPacket(packet) => self.raw_packet(*packet),
+            Event::IceConnectionStateChange(
+                IceConnectionState::Connected | IceConnectionState::Completed,
+            ) => {
+                self.tell(Happening::Checked);
+            }
             Event::IceConnectionStateChange(IceConnectionState::Disconnected) | Event::Closed => {
                 self.tell(Happening::Gone);
             }
@@ -273,6 +280,15 @@ impl Driver {
             .write(payload_type, now, MediaTime::new(ticks, clock_rate), &unit.data[..])
             .expect("the library takes the frame");
         self.rtc.handle_input(Input::Timeout(now)).expect("the library takes the time");
+    }
+
+    /// SSRC and payload type of what is sent in a codec.
+    pub fn source(&mut self, codec: Codec) -> (u32, u8) {
+        let is_audio = codec == Codec::Opus;
+        let mid = self.sections.iter().find(|(kind, _)| kind.is_audio() == is_audio).expect("a section").1;
+        let payload_type = self.payload_type(mid, codec).expect("the codec was agreed on");
+        let mut api = self.rtc.direct_api();
+        (*api.stream_tx_by_mid(mid, None).expect("a stream").ssrc(), *payload_type)
     }
 
     fn payload_type(&mut self, mid: Mid, codec: Codec) -> Option<Pt> {

@@ -118,7 +118,7 @@ impl WhepPlayer {
             Happening::KeyframeRequested => self.tally.keyframe_requests += 1,
             Happening::Bye => self.tally.byes += 1,
             Happening::Gone => self.gone = true,
-            Happening::Connected | Happening::KeyframeRequest | Happening::Nack(_) => {}
+            Happening::Checked | Happening::Connected | Happening::KeyframeRequest | Happening::Nack(_) => {}
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use onair::clock;
 use onair::media::Codec;
+use onair::protocol::webrtc::srtp::Sealer;
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::media::{Direction, MediaKind};
 use str0m::{Candidate, IceCreds, RtcConfig};
@@ -157,10 +158,20 @@ impl Session {
 
     /// Waits until it is connected.
     pub async fn connected(&mut self) {
+        assert!(self.connects().await, "the session ended before it was connected");
+    }
+
+    /// Waits until the server has answered a check.
+    pub async fn checked(&mut self) {
+        while !matches!(self.next().await.expect("the session lives"), Happening::Checked) {}
+    }
+
+    /// Waits until it is connected; `false` when it ends instead.
+    pub async fn connects(&mut self) -> bool {
         loop {
             match self.next().await {
-                Some(Happening::Connected) => return,
-                Some(Happening::Gone) | None => panic!("the session ended before it was connected"),
+                Some(Happening::Connected) => return true,
+                Some(Happening::Gone) | None => return false,
                 _ => {}
             }
         }
@@ -181,9 +192,13 @@ impl Session {
         self.run(move |driver| driver.mute = mute).await;
     }
 
-    /// Whether it is the DTLS client.
-    pub fn is_dtls_client(&self) -> bool {
-        self.answer.contains("a=setup:passive")
+    /// Seals as this peer, with numbers of control packets that the library has not come to.
+    pub fn sealer(&self) -> Sealer {
+        let mut sealer = self.keys.sealer(self.answer.contains("a=setup:passive"));
+        for _ in 0..1_000 {
+            sealer.seal_rtcp(&[0x80, 201, 0, 1, 0, 0, 0, 1], &mut Vec::new()).expect("a packet");
+        }
+        sealer
     }
 
     /// The server's ICE credentials.
