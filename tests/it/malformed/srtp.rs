@@ -164,7 +164,11 @@ struct Handmade {
     sealer: Sealer,
     ssrc: u32,
     payload_type: u8,
-    sounds: Vec<Unit>,
+}
+
+/// Something of 20 ms that nobody decodes, with its number in it.
+fn sound(place: usize) -> Vec<u8> {
+    vec![0xfc, place as u8, 1, 2, 3, 4]
 }
 
 impl Handmade {
@@ -176,15 +180,14 @@ impl Handmade {
         stage.server.until_tracks("kitchen", 1).await;
         let mut player = WhepPlayer::join(&stage.server, "kitchen").await;
         player.look();
-        let sounds = Recording::read("h264-opus").only(Kind::Audio).units;
-        Self { sealer: publisher.session.sealer(), publisher, player, ssrc, payload_type, sounds }
+        Self { sealer: publisher.session.sealer(), publisher, player, ssrc, payload_type }
     }
 
     /// Packets with these numbers, the time of each its place in the recording.
     async fn send(&mut self, numbers: impl IntoIterator<Item = (usize, u64)>) {
         let datagrams = numbers.into_iter().map(|(place, index)| {
             let head = header(0x80, self.payload_type, index as u16, place as u32 * 960, self.ssrc);
-            sealed(&self.sealer, self.ssrc, index, &head, &self.sounds[place].data)
+            sealed(&self.sealer, self.ssrc, index, &head, &sound(place))
         });
         let datagrams = datagrams.collect();
         self.publisher.session.send_raw(datagrams).await;
@@ -192,10 +195,8 @@ impl Handmade {
 
     /// The viewer has this packet, sooner or later.
     async fn comes_to(&mut self, place: usize) {
-        let wanted = self.sounds[place].data.clone();
-        self.player
-            .until(|player| player.sounds.last().is_some_and(|frame| frame.data[..] == wanted[..]))
-            .await;
+        let wanted = sound(place);
+        self.player.until(|player| player.sounds.last().is_some_and(|frame| frame.data[..] == wanted)).await;
     }
 }
 
@@ -211,13 +212,7 @@ async fn b29_sequence_numbers_wrap_and_the_rollover_counter_is_not_talked_into_j
     handmade.send((43..100).map(|place| (place, 65_500 + place as u64))).await;
     handmade.comes_to(99).await;
     handmade.player.assert_no_gap(Kind::Audio);
-    let wanted: Vec<_> = handmade.sounds.iter().map(|unit| unit.data.to_vec()).collect();
-    let places: Vec<usize> = handmade
-        .player
-        .sounds
-        .iter()
-        .map(|frame| wanted.iter().position(|known| known[..] == frame.data[..]).expect("a known packet"))
-        .collect();
+    let places: Vec<u8> = handmade.player.sounds.iter().map(|frame| frame.data[1]).collect();
     assert!(places.windows(2).all(|pair| pair[1] > pair[0]), "{places:?}");
     assert!(
         places.iter().filter(|place| (36..40).contains(*place)).count() >= 3,
