@@ -7,7 +7,7 @@ use str0m::media::Direction;
 
 use super::driver::{Driver, Frame, Happening, Report};
 use super::session::{Offering, Options, Session};
-use crate::support::Server;
+use crate::support::{DEADLINE, Server};
 
 /// A viewer who keeps all he gets.
 pub struct WhepPlayer {
@@ -74,10 +74,21 @@ impl WhepPlayer {
 
     /// Takes in what happens until it is as wanted.
     pub async fn until(&mut self, mut wanted: impl FnMut(&Self) -> bool) {
-        while !wanted(self) {
-            self.step().await;
-            assert!(!self.gone || wanted(self), "the session is over: {:?}", self.tally);
+        let waited = tokio::time::timeout(DEADLINE, async {
+            while !wanted(self) {
+                self.step().await;
+                assert!(!self.gone || wanted(self), "the session is over: {}", self.standing());
+            }
+        });
+        if waited.await.is_err() {
+            panic!("not within {DEADLINE:?}: {}", self.standing());
         }
+    }
+
+    /// Where he stands, for messages.
+    fn standing(&self) -> String {
+        let (pictures, sounds) = (self.pictures.len(), self.sounds.len());
+        format!("{pictures} pictures, {sounds} packets of sound, {:?}", self.tally)
     }
 
     /// Takes in what happens next. Cancel-safe.
