@@ -58,24 +58,25 @@ impl Fixture {
         self
     }
 
-    /// The same with every H.264 picture made larger by a message of `bytes` bytes before it, which is handed on even where
-    /// filler is not.
-    pub fn with_messages(mut self, bytes: usize) -> Self {
+    /// The same with so many bytes more in every H.264 picture's last slice: words that encoders append to fill a bitrate
+    /// (`cabac_zero_words`, ITU-T H.264 §7.3.2.8), and that are handed on even where filler is not.
+    pub fn enlarged(mut self, bytes: usize) -> Self {
         for tag in &mut self.tags {
             if let Content::Frame(packet) = Packet::parse(tag)
                 && packet.codec == *b"avc1"
             {
-                // User data without a registered type (ITU-T H.264 §D.1.7), its length in bytes of 255.
-                let mut message = vec![6, 5];
-                message.extend(vec![0xff; bytes / 255]);
-                message.push((bytes % 255) as u8);
-                message.extend(vec![0x55; bytes]);
-                message.push(0x80);
-                let head = tag.body.len() - packet.payload.len();
-                let mut body = BytesMut::from(&tag.body[..head]);
-                body.put_u32(u32::try_from(message.len()).expect("a length"));
-                body.put_slice(&message);
-                body.put_slice(&packet.payload);
+                let (mut at, mut last) = (tag.body.len() - packet.payload.len(), 0);
+                let length =
+                    |at: usize| u32::from_be_bytes(tag.body[at..at + 4].try_into().expect("a length"));
+                while at < tag.body.len() {
+                    last = at;
+                    at += 4 + length(at) as usize;
+                }
+                let words = [0, 0, 3].repeat(bytes / 3);
+                let enlarged = length(last) + u32::try_from(words.len()).expect("a length");
+                let mut body = BytesMut::from(&tag.body[..]);
+                body[last..last + 4].copy_from_slice(&enlarged.to_be_bytes());
+                body.put_slice(&words);
                 tag.body = body.freeze();
             }
         }

@@ -24,6 +24,13 @@ const ROUGH: Path = Path {
 /// How often a source that runs by the clock sends a picture.
 const PERIOD: Duration = Duration::from_millis(33);
 
+/// A clock that ticks for each picture. A machine that is late does not make up for it in a burst.
+fn clock() -> tokio::time::Interval {
+    let mut clock = tokio::time::interval(PERIOD);
+    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    clock
+}
+
 /// Sends stretches of a recording by the clock, and goes round again, until the viewer has got so many pictures.
 async fn by_the_clock(
     publisher: &mut WhipPublisher,
@@ -32,7 +39,7 @@ async fn by_the_clock(
     wanted: usize,
 ) {
     let round = steps.last().and_then(|step| step.last()).expect("pictures").millis + 33;
-    let mut ticks = tokio::time::interval(PERIOD);
+    let mut ticks = clock();
     let mut steps = steps.iter().enumerate().cycle();
     let mut rounds = 0;
     while player.pictures.len() < wanted {
@@ -65,7 +72,7 @@ async fn every_picture_arrives_at_five_percent_loss_both_ways() {
     publisher.send(recording.steps().next().expect("a keyframe")).await;
     let steps: Vec<&[Unit]> = recording.steps().collect();
     // Whatever is lost of the first picture is asked for again when there is a second.
-    let mut ticks = tokio::time::interval(PERIOD);
+    let mut ticks = clock();
     let mut rest = steps[1..].iter();
     while server.show("kitchen").await["tracks"].as_array().map_or(0, Vec::len) < 2 {
         ticks.tick().await;
@@ -141,7 +148,7 @@ async fn keyframe_requests_of_many_viewers_become_few() {
 
 /// Pictures of about so many bytes, a keyframe every two seconds.
 fn large_pictures(bytes: usize) -> Vec<Tag> {
-    stage::pictures().with_messages(bytes).tags
+    stage::pictures().enlarged(bytes).tags
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -161,7 +168,7 @@ async fn a_viewer_behind_a_narrow_path_is_never_seconds_late_and_nobody_waits_fo
     let mut starved = WhepPlayer::with(&server, "kitchen", options).await;
     starved.asks_when_lost().await;
 
-    let mut clock = tokio::time::interval(PERIOD);
+    let mut clock = clock();
     let mut sent = vec![onair::clock::monotonic()];
     let known: Vec<_> = crate::support::fixture::packets(&tags).iter().map(essence_of).collect();
     for tag in &tags[2..] {
