@@ -11,3 +11,4 @@ mod matrix;
 mod shutdown;
 mod sound;
 mod support;
+mod webrtc;

@@ -13,7 +13,7 @@ use super::super::srtp::{Opener, Sealer};
 use super::super::viewer::{Pumped, Viewer};
 use super::{BURST, PACE, RelayKey, Session, Shard, Side};
 use crate::codec::h264;
-use crate::hub::{Dismissal, Item, Protocol};
+use crate::hub::{Dismissal, Item, Protocol, Subscriber};
 use crate::media::{Codec, Kind, MediaTime};
 
 /// A keyframe this new is near enough to begin with instead of asking the publisher for another.
@@ -83,6 +83,7 @@ impl Shard {
         let now = crate::clock::monotonic();
         let Some(relay) = self.relays.get_mut(key) else { return false };
         relay.epoch = epoch;
+        relay.catching_up = batch.len() >= Subscriber::BATCH;
         let viewers = std::mem::take(&mut relay.viewers);
         let mut effect = Effect::GoOn;
         for item in batch {
@@ -123,7 +124,7 @@ impl Shard {
     fn pump(&mut self, place: usize, now: Instant) {
         let Some(session) = self.sessions.get_mut(place).and_then(Option::as_mut) else { return };
         let Side::Viewer(key, viewer) = &mut session.side else { return };
-        let Some(relay) = self.relays.get(key) else { return };
+        let Some(relay) = self.relays.get(key).filter(|relay| !relay.catching_up) else { return };
         match viewer.pump(relay.lanes(), &mut self.outlet, BURST, now) {
             Pumped::Behind if !self.behind.contains(&place) => {
                 self.behind.push(place);
