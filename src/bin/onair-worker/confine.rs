@@ -150,6 +150,7 @@ const REFUSED: &[i64] = &[
     libc::SYS_faccessat,
     libc::SYS_newfstatat,
     libc::SYS_fstat,
+    libc::SYS_getcwd,
     libc::SYS_statx,
     libc::SYS_readlinkat,
     libc::SYS_ioctl,
