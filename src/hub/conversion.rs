@@ -75,7 +75,7 @@ pub trait Conversion: Send {
     /// What becomes of items later. Cancel-safe.
     ///
     /// # Errors
-    /// Why this conversion is broken. It is replaced by another then, which begins at the newest keyframe.
+    /// Why this conversion is broken. It is replaced by another then, which begins at a keyframe before what it has given last.
     fn later(&mut self) -> Later<'_> {
         Box::pin(pending())
     }
@@ -259,14 +259,15 @@ impl Task {
         Taken::GoOn
     }
 
-    /// Puts another conversion, which begins at the newest keyframe, in the place of this one. `false` when there is none, or
+    /// Puts another conversion, which begins at the newest keyframe that all is there of, in the place of this one. `false` when there is none, or
     /// too many broke down already.
     fn replace(&mut self) -> bool {
         if !self.replacements.allow(clock::monotonic()) {
             return false;
         }
         let broadcast: Arc<Broadcast> = Arc::clone(self.source.broadcast());
-        match broadcast.conversion(Start::Newest, &self.rendition) {
+        let start = self.writer.newest.iter().map(|(_, dts)| *dts).min().map_or(Start::Newest, Start::At);
+        match broadcast.conversion(start, &self.rendition) {
             Ok((source, mut running)) => {
                 running.conversion.resume_after(&self.writer.newest);
                 (self.source, self.running) = (source, running);

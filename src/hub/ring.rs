@@ -86,6 +86,12 @@ impl<T, P> Ring<T, P> {
         self.joins.front().copied()
     }
 
+    /// The newest place not later than this time where a reader may begin, else the oldest.
+    pub fn join_at(&self, time: MediaTime) -> Option<u64> {
+        let is_in_time = |join: &&u64| self.slot(**join).is_some_and(|slot| slot.time <= time);
+        self.joins.iter().rev().find(is_in_time).or(self.joins.front()).copied()
+    }
+
     /// The item with this sequence number, if it is here.
     pub fn slot(&self, sequence: u64) -> Option<&Slot<T, P>> {
         self.slots.get(usize::try_from(sequence.checked_sub(self.first)?).ok()?)

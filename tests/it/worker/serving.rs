@@ -51,7 +51,7 @@ fn assert_pictures_and_aac(viewer: &Viewer, fixture: &Fixture) {
         assert!((21..=22).contains(&distance), "{}: {distance} ms at {}", viewer.protocol, pair[0].dts);
     }
     let configs = viewer.configs();
-    assert!(configs.iter().any(|(frames, codec, _)| *frames == 0 && codec == b"mp4a"), "{}", viewer.protocol);
+    assert!(configs.iter().any(|(frames, codec, _)| *frames == 0 && codec == b"mp4a"), "{configs:?}");
     assert!(configs.iter().all(|(_, codec, _)| codec != b"Opus"), "{}", viewer.protocol);
 }
 
