@@ -25,11 +25,11 @@ async fn server(change: impl FnOnce(&mut onair::config::Config)) -> Server {
     .await
 }
 
-/// Publishes the first pictures of a recording, so that its tracks are known.
+/// Publishes the first half second of a recording, so that its tracks are known, and a conversion has enough to begin with.
 async fn begin(server: &Server, name: &str, fixture: &Fixture) -> (Encoder, usize) {
     let channel = server.channel(name).await;
     let mut encoder = Encoder::publish(server.rtmp, &channel.key).await;
-    let start = fixture.until_joinable();
+    let start = fixture.until_joinable() + 40;
     encoder.send(&fixture.tags[..start]).await;
     in_time("tracks", async {
         while server.show(name).await["tracks"].as_array().is_none_or(Vec::is_empty) {}
@@ -61,6 +61,9 @@ async fn opus_reaches_rtmp_and_flv_viewers_as_aac() {
     let fixture = Fixture::read("h264-opus");
     let (mut encoder, start) = begin(&server, "kitchen", &fixture).await;
     let mut viewers = Viewer::of_each(&server, "kitchen").await;
+    for viewer in &mut viewers {
+        viewer.frame().await;
+    }
     encoder.send(&fixture.tags[start..]).await;
     encoder.stop().await;
     for viewer in &mut viewers {
@@ -84,6 +87,7 @@ async fn b18_a_worker_that_is_killed_is_replaced_and_nobody_misses_a_frame() {
     let fixture = Fixture::read("h264-opus");
     let (mut encoder, start) = begin(&server, "kitchen", &fixture).await;
     let mut viewer = Viewer::flv(&server, "kitchen").await;
+    viewer.frame().await;
     let half = fixture.tags.len() / 2;
     encoder.send(&fixture.tags[start..half]).await;
     while viewer.frame().await.is_video() {}
@@ -118,7 +122,9 @@ async fn b_frames_play_over_whep_every_picture_once_and_in_order() {
     let fixture = Fixture::read("h264-bframes-aac");
     let (mut encoder, start) = begin(&server, "kitchen", &fixture).await;
     let mut viewer = whep::Viewer::join(server.http, "kitchen").await.ok().expect("the viewer is let in");
-    let (mut sent, mut pictures) = (1, Vec::new());
+    let is_picture = |tag: &&onair::format::flv::file::Tag| tag.kind == TagKind::Video;
+    // The first of them is the configuration.
+    let (mut sent, mut pictures) = (fixture.tags[..start].iter().filter(is_picture).count() - 1, Vec::new());
     // In step with what arrives, for the network's sake; B-frames and encoder hold back a few pictures.
     for tag in &fixture.tags[start..] {
         encoder.send(std::slice::from_ref(tag)).await;
