@@ -157,9 +157,9 @@ impl Drop for Running {
 pub(super) struct Conversions(HashMap<Rendition, Weak<Converted>>);
 
 impl Conversions {
-    /// The one that makes this rendition, if somebody reads it.
+    /// The one that makes this rendition, if somebody reads it and it was not given up.
     pub fn running(&self, rendition: &Rendition) -> Option<Arc<Converted>> {
-        self.0.get(rendition).and_then(Weak::upgrade)
+        self.0.get(rendition).and_then(Weak::upgrade).filter(|converted| !converted.0.is_closed())
     }
 
     /// Starts a conversion, unless somebody else was faster.

@@ -123,6 +123,11 @@ impl<T: Clone, P: Clone> Feed<T, P> {
         self.wake();
     }
 
+    /// Whether no item will follow.
+    pub fn is_closed(&self) -> bool {
+        lock(&self.shared).closed
+    }
+
     /// A reader that begins at a join point, or waits for the first.
     pub fn reader(&self, start: Start) -> Reader<T, P> {
         let mut shared = lock(&self.shared);

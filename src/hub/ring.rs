@@ -150,6 +150,19 @@ mod tests {
     }
 
     #[test]
+    fn who_goes_on_for_another_begins_at_a_keyframe_before_what_was_given() {
+        let mut ring = ring(1_000, 1 << 20, 1 << 20);
+        assert_eq!(ring.join_at(MediaTime::ZERO), None);
+        for n in 0..20 {
+            push(&mut ring, n, 5);
+        }
+        let first = ring.first();
+        for (millis, join) in [(1_999, 15), (1_500, 15), (1_499, 10), (0, first)] {
+            assert_eq!(ring.join_at(MediaTime::from_millis(millis)), Some(join), "{millis} ms");
+        }
+    }
+
+    #[test]
     fn a_gop_longer_than_the_window_is_kept_whole() {
         let mut ring = ring(1_000, 1 << 20, 1 << 20);
         for n in 0..100 {

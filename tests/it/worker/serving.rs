@@ -84,7 +84,13 @@ async fn survives(sent: i32, reason: &str, memory: usize) {
     let server = server(|config| {
         // Not so long that the publisher would be taken for gone; far longer than a worker is ever silent.
         let stall_timeout = Duration::from_secs(5);
-        config.worker = onair::av::worker::Config { memory, pool: 0, stall_timeout, ..config.worker.clone() };
+        config.worker = onair::av::worker::Config {
+            memory,
+            pool: 0,
+            max_jobs: 1,
+            stall_timeout,
+            ..config.worker.clone()
+        };
     })
     .await;
     let own = onair::av::worker::Config { memory, ..config() };
