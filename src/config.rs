@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use toml::de::DeTable;
 use toml::{Table, Value};
 
+use crate::av::worker;
 use crate::net::tls;
 use crate::protocol::{hls, http_flv, rtmp, webrtc};
 use crate::{api, http, hub, log, store};
@@ -44,6 +45,8 @@ pub struct Config {
     pub webrtc: webrtc::Config,
     /// Metrics and health on a listener of their own.
     pub admin: api::AdminConfig,
+    /// The media worker.
+    pub worker: worker::Config,
     /// Broadcasts in memory.
     pub broadcast: hub::Config,
     /// The log.
@@ -118,6 +121,7 @@ impl Config {
             ("rtmp", self.rtmp.problems()),
             ("hls", self.hls.problems()),
             ("webrtc", self.webrtc.problems()),
+            ("worker", self.worker.problems()),
             ("log", self.log.problems()),
         ];
         let mut problems: Vec<(String, String)> = sections

@@ -3,5 +3,7 @@
 //! | | |
 //! |---|---|
 //! | [`audio`] | AAC to Opus, in this process |
+//! | [`worker`] | all that needs libav, in a confined process of its own |
 
 pub mod audio;
+pub mod worker;

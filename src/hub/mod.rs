@@ -30,7 +30,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use channel::{Channel, Dismissal, Protocol, PublishError, Publisher, Status, SubscribeError, Viewer};
-pub use conversion::{Conversion, Converter};
+pub use conversion::{Conversion, Converter, Later, Refusal};
 pub use feed::Start;
 pub use item::{Batch, Item};
 pub use metrics::Metrics;

@@ -30,6 +30,11 @@ impl Subscriber {
         Self { reader, broadcast, _converted: converted }
     }
 
+    /// The broadcast that this is a place in.
+    pub(super) const fn broadcast(&self) -> &Arc<Broadcast> {
+        &self.broadcast
+    }
+
     /// The wall clock at media time zero.
     pub fn epoch(&self) -> SystemTime {
         self.broadcast.epoch()

@@ -12,3 +12,5 @@ mod shutdown;
 mod sound;
 mod support;
 mod webrtc;
+#[cfg(feature = "worker")]
+mod worker;

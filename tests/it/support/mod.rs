@@ -16,6 +16,8 @@ pub mod server;
 pub mod tools;
 pub mod viewer;
 pub mod webrtc;
+#[cfg(feature = "worker")]
+pub mod whep;
 
 use std::task::Poll;
 use std::time::Duration;

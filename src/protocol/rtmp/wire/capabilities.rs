@@ -66,6 +66,13 @@ impl Capabilities {
         self.fourcc_list.is_empty() && self.video.is_empty() && self.audio.is_empty() && self.caps_ex == 0
     }
 
+    /// Whether sound of this FourCC can be sent to this end.
+    pub fn takes_audio(&self, fourcc: &str) -> bool {
+        let named = |codec: &str| codec == fourcc || codec == "*";
+        self.fourcc_list.iter().any(|codec| named(codec))
+            || self.audio.iter().any(|(codec, flags)| named(codec) && flags & (CAN_DECODE | CAN_FORWARD) != 0)
+    }
+
     /// The properties that tell this in `connect` and in its answer.
     pub fn properties(&self) -> Vec<(String, Value)> {
         let map = |codecs: &[(String, u32)]| {
@@ -94,4 +101,26 @@ fn fourcc(text: &str) -> Option<String> {
 /// A number as flags; the cast makes NaN nothing and saturates.
 fn flags(value: &Value) -> Option<u32> {
     value.as_f64().map(|number| number as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_end_takes_is_what_it_names() {
+        let of = |list: &[&str], audio: &[(&str, u32)]| Capabilities {
+            fourcc_list: list.iter().map(|&codec| codec.to_owned()).collect(),
+            audio: audio.iter().map(|&(codec, flags)| (codec.to_owned(), flags)).collect(),
+            ..Capabilities::default()
+        };
+        assert!(!of(&[], &[]).takes_audio("Opus"), "a client of the time before E-RTMP");
+        assert!(!of(&["hvc1"], &[("mp4a", CAN_DECODE)]).takes_audio("Opus"));
+        assert!(!of(&[], &[("Opus", CAN_ENCODE)]).takes_audio("Opus"));
+        for takes in
+            [of(&["Opus"], &[]), of(&["*"], &[]), of(&[], &[("Opus", CAN_DECODE)]), of(&[], &[("*", 4)])]
+        {
+            assert!(takes.takes_audio("Opus"), "{takes:?}");
+        }
+    }
 }
