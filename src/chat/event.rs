@@ -213,9 +213,9 @@ pub enum Event {
     Accepted {
         /// The request's id.
         id: Arc<str>,
-        /// The comment's number.
+        /// The number of the comment that it made. Not the number of an event: others may still come before it.
         #[serde(skip_serializing_if = "Option::is_none")]
-        seq: Option<Seq>,
+        comment: Option<Seq>,
     },
     /// The request was refused.
     Refused {

@@ -9,6 +9,8 @@ use super::fold::fold_letters;
 pub struct BlockedWords {
     written: Vec<String>,
     whole: HashSet<String>,
+    /// The same with each letter once.
+    squeezed: HashSet<String>,
     beginnings: Vec<String>,
 }
 
@@ -25,13 +27,14 @@ impl BlockedWords {
             let written: String = word.trim().chars().take(MAX_WORD_CHARS).collect();
             let (stem, is_beginning) =
                 written.strip_suffix('*').map_or((&*written, false), |stem| (stem, true));
-            let folded = squeeze(&folded_words(stem).concat());
+            let folded = folded_words(stem).concat();
             if folded.is_empty() {
                 continue;
             }
             if is_beginning {
                 blocked.beginnings.push(folded);
             } else {
+                blocked.squeezed.insert(squeeze(&folded));
                 blocked.whole.insert(folded);
             }
             blocked.written.push(written);
@@ -50,17 +53,19 @@ impl BlockedWords {
             return false;
         }
         let words = folded_words(text);
-        let blocked = |word: &str| {
-            let word = squeeze(word);
-            self.whole.contains(&word) || self.beginnings.iter().any(|beginning| word.starts_with(beginning))
+        let plain = |word: &str| {
+            self.whole.contains(word) || self.beginnings.iter().any(|beginning| word.starts_with(beginning))
         };
-        words.iter().any(|word| blocked(word)) || spelled_out(&words).iter().any(|word| blocked(word))
+        let drawn_out = |word: &str| is_drawn_out(word) && self.squeezed.contains(&squeeze(word));
+        let blocked = |word: &String| plain(word) || drawn_out(word);
+        words.iter().any(blocked) || spelled_out(&words).iter().any(blocked)
     }
 }
 
-/// The words of a text, folded. Signs inside a word do not divide it: `f*ck`, `b.a.d`.
+/// The words of a text, folded. Signs inside a word do not divide it: `b.a.d`, `b!tch`.
 fn folded_words(text: &str) -> Vec<String> {
     text.split_whitespace()
+        .map(|word| word.trim_matches(|c: char| c.is_ascii_punctuation() && !matches!(c, '$' | '@')))
         .map(|word| fold_letters(word).chars().filter(|c| c.is_alphanumeric()).collect::<String>())
         .filter(|word| !word.is_empty())
         .collect()
@@ -75,7 +80,13 @@ fn spelled_out(words: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// Letters that are repeated count once: "baaad" is "bad".
+/// No word has a letter three times in a row, but who means "bad" may write "baaad".
+fn is_drawn_out(word: &str) -> bool {
+    let letters: Vec<char> = word.chars().collect();
+    letters.windows(3).any(|run| run[0] == run[1] && run[1] == run[2])
+}
+
+/// Each letter that is repeated once.
 fn squeeze(word: &str) -> String {
     let mut squeezed = String::with_capacity(word.len());
     for c in word.chars() {

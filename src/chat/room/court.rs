@@ -52,7 +52,7 @@ impl Room {
             self.direct_to_moderators(&Event::Reported { comment, jury });
         }
         self.requests.set(user, id, Fate::Done(None));
-        self.direct(session, &Event::Accepted { id: Arc::clone(id), seq: None });
+        self.direct(session, &Event::Accepted { id: Arc::clone(id), comment: None });
         Ok(())
     }
 

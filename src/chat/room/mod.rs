@@ -349,7 +349,8 @@ impl Room {
             self.people.values_mut().for_each(|person| person.convictions = 0);
             self.outbox.total_reactions = 0;
         }
-        if was_open != self.is_open() {
+        // Whoever comes in is told by the welcome.
+        if was_open != self.is_open() && !self.sessions.is_empty() {
             self.post_rules();
         }
     }
@@ -383,8 +384,8 @@ impl Room {
         if let Some(id) = &id {
             match self.requests.fate(user, id) {
                 Some(Fate::Pending) => return,
-                Some(Fate::Done(seq)) => {
-                    return self.direct(session, &Event::Accepted { id: Arc::clone(id), seq });
+                Some(Fate::Done(comment)) => {
+                    return self.direct(session, &Event::Accepted { id: Arc::clone(id), comment });
                 }
                 None => {}
             }
@@ -423,7 +424,7 @@ impl Room {
                     if let Some(user) = user {
                         self.requests.set(user, &id, Fate::Done(None));
                     }
-                    self.direct(session, &Event::Accepted { id, seq: None });
+                    self.direct(session, &Event::Accepted { id, comment: None });
                 } else {
                     let message = "it holds, but could not be kept: a restart would undo it";
                     self.refuse(session, Some(id), Refused::new(Refusal::Unavailable, message));

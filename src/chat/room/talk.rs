@@ -146,7 +146,7 @@ impl Room {
             Visibility::Deleted => {}
         }
         self.release();
-        self.direct(session, &Event::Accepted { id: Arc::clone(id), seq: Some(seq) });
+        self.direct(session, &Event::Accepted { id: Arc::clone(id), comment: Some(seq) });
     }
 
     fn publish(&mut self, comment: Comment, share: u32) {

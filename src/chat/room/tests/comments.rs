@@ -25,7 +25,7 @@ fn a_comment_reaches_all_with_its_media_time_and_is_acknowledged_when_it_is_kept
     let comment = world.news(2).remove(0);
     assert_eq!((&comment["text"], &comment["time_ns"]), (&json!("hello #Live"), &json!(58_000_000_000_i64)));
     assert_eq!((&comment["hashtags"], &comment["role"]), (&json!(["live"]), &json!("guest")));
-    assert_eq!(world.answer(1, "a")["seq"], comment["seq"]);
+    assert_eq!(world.answer(1, "a")["comment"], comment["seq"]);
 
     // A time that cannot be is put where it can; none is now.
     for (said, taken) in [(json!(i64::MAX), 66_000), (json!(-5), 0), (Value::Null, 64_000)] {
@@ -83,7 +83,7 @@ fn slow_mode_links_and_words_hold_for_viewers_only() {
     assert_eq!(world.say(1, "nice")["type"], "accepted");
     world.pass(Duration::from_secs(10));
     let refused = world.say(1, "very nice");
-    assert_eq!((&refused["code"], &refused["retry_ms"]), (&json!("slow_mode"), &json!(19_000)));
+    assert_eq!((&refused["code"], &refused["retry_ms"]), (&json!("slow_mode"), &json!(20_000)));
     for text in ["look at example.com", "you moron", "fast", "faster", "fastest", "still", "me"] {
         assert_eq!(world.say(0, text)["type"], "accepted", "{text}");
     }
@@ -130,12 +130,13 @@ fn b32_a_heart_flood_counts_as_fast_as_a_person_taps_and_is_told_four_times_a_se
         world.send(1, &json!({"type": "react", "kind": "❤", "count": 4_000_000}));
         world.pass(Duration::from_millis(100));
     }
+    world.pass(Duration::from_secs(1));
     let reactions: Vec<Value> =
         world.news(1).into_iter().filter(|event| event["type"] == "reactions").collect();
     let counted: u64 = reactions.iter().map(|event| event["counts"][0]["count"].as_u64().unwrap()).sum();
     // Thirty at once and ten a second, in ten seconds.
     assert!((125..=130).contains(&counted), "{counted}");
-    assert!(reactions.len() <= 41, "{}", reactions.len());
+    assert!(reactions.len() <= 42, "{}", reactions.len());
     assert_eq!(reactions.last().unwrap()["counts"][0]["hue"], UserId(1).hue());
     assert_eq!(world.room.counts().reactions, counted);
     world.send(1, &json!({"type": "react", "kind": "💣"}));

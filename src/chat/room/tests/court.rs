@@ -13,7 +13,8 @@ fn court() -> World {
 
 /// Reports a comment and gives the jurors and the case.
 fn summon(world: &mut World, comment: &Value) -> (Vec<u64>, u64) {
-    (0..20).for_each(|user| drop(world.news(user)));
+    let present: Vec<u64> = world.clients.keys().copied().collect();
+    present.into_iter().for_each(|user| drop(world.news(user)));
     assert_eq!(world.ask(2, json!({"type": "report", "comment": comment}))["type"], "accepted");
     let summoned = |inbox: &[Value]| inbox.iter().find(|event| event["type"] == "summons").cloned();
     let jurors: Vec<(u64, Value)> = world
@@ -35,7 +36,7 @@ fn vote(world: &mut World, jurors: &[u64], case: u64, guilty: bool) {
 #[test]
 fn a_majority_mutes_for_a_minute_and_a_second_one_for_the_broadcast() {
     let mut world = court();
-    let first = world.say(1, "something vile")["seq"].clone();
+    let first = world.say(1, "something vile")["comment"].clone();
     let (jurors, case) = summon(&mut world, &first);
     assert_eq!(jurors.len(), 5);
     assert!(!jurors.contains(&1) && !jurors.contains(&2));
@@ -47,7 +48,7 @@ fn a_majority_mutes_for_a_minute_and_a_second_one_for_the_broadcast() {
     assert_eq!(world.news(2).last().unwrap()["guilty"], true, "who reported is told");
 
     world.pass(Duration::from_secs(60));
-    let second = world.say(1, "vile again")["seq"].clone();
+    let second = world.say(1, "vile again")["comment"].clone();
     let (jurors, case) = summon(&mut world, &second);
     vote(&mut world, &jurors, case, true);
     world.pass(Duration::from_secs(6 * 3600));
@@ -65,7 +66,7 @@ fn a_majority_mutes_for_a_minute_and_a_second_one_for_the_broadcast() {
 #[test]
 fn a_verdict_can_be_undone() {
     let mut world = court();
-    let seq = world.say(1, "a joke")["seq"].clone();
+    let seq = world.say(1, "a joke")["comment"].clone();
     let (jurors, case) = summon(&mut world, &seq);
     vote(&mut world, &jurors, case, true);
     assert_eq!(world.say(1, "but")["code"], "muted");
@@ -76,7 +77,7 @@ fn a_verdict_can_be_undone() {
 #[test]
 fn an_acquitted_comment_is_not_tried_twice() {
     let mut world = court();
-    let seq = world.say(1, "harmless")["seq"].clone();
+    let seq = world.say(1, "harmless")["comment"].clone();
     let (jurors, case) = summon(&mut world, &seq);
     vote(&mut world, &jurors[..2], case, true);
     world.pass(Duration::from_secs(11));
@@ -94,7 +95,7 @@ fn b32_fresh_sessions_and_one_household_do_not_judge() {
     world.pass(Duration::from_secs(90));
     // A hundred helpers come for the occasion, and a hundred came early but from one network.
     (100..200).for_each(|user| world.enter(user).unwrap());
-    let seq = world.say(1, "an opinion")["seq"].clone();
+    let seq = world.say(1, "an opinion")["comment"].clone();
     let (jurors, _) = summon(&mut world, &seq);
     assert!(!jurors.is_empty() && jurors.iter().all(|juror| *juror < 6), "{jurors:?}");
     world.pass(Duration::from_secs(20));
@@ -105,7 +106,7 @@ fn b32_fresh_sessions_and_one_household_do_not_judge() {
     }
     world.pass(Duration::from_secs(90));
     for round in 0..10 {
-        let seq = world.say(1, &format!("opinion {round}"))["seq"].clone();
+        let seq = world.say(1, &format!("opinion {round}"))["comment"].clone();
         let (jurors, case) = summon(&mut world, &seq);
         assert!(jurors.iter().filter(|juror| **juror >= 300).count() <= 1, "{jurors:?}");
         vote(&mut world, &jurors, case, false);
@@ -116,9 +117,9 @@ fn b32_fresh_sessions_and_one_household_do_not_judge() {
 #[test]
 fn who_keeps_order_is_not_tried_and_a_shadowed_report_calls_nobody() {
     let mut world = court();
-    let seq = world.say(0, "my rules")["seq"].clone();
+    let seq = world.say(0, "my rules")["comment"].clone();
     assert_eq!(world.ask(2, json!({"type": "report", "comment": seq}))["code"], "forbidden");
-    let seq = world.say(1, "hm")["seq"].clone();
+    let seq = world.say(1, "hm")["comment"].clone();
     assert_eq!(world.ask(1, json!({"type": "report", "comment": seq}))["code"], "forbidden");
     world.moderate(0, json!({"do": "shadow", "user": UserId(2)}));
     assert_eq!(summon(&mut world, &seq).0, [] as [u64; 0]);
@@ -128,7 +129,8 @@ fn who_keeps_order_is_not_tried_and_a_shadowed_report_calls_nobody() {
 #[test]
 fn reports_have_a_limit() {
     let mut world = court();
-    let seqs: Vec<Value> = (10..15).map(|user| world.say(user, &format!("t{user}"))["seq"].clone()).collect();
+    let seqs: Vec<Value> =
+        (10..15).map(|user| world.say(user, &format!("t{user}"))["comment"].clone()).collect();
     let answers: Vec<Value> = seqs
         .iter()
         .map(|seq| world.ask(2, json!({"type": "report", "comment": seq}))["code"].clone())

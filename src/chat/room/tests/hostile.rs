@@ -52,11 +52,11 @@ fn b32_nothing_that_is_sent_breaks_a_room() {
 }
 
 #[test]
-fn b32_ten_thousand_who_come_and_go_leave_a_bounded_room() {
+fn b32_thousands_who_come_and_go_leave_a_bounded_room() {
     let mut config = config();
     config.max_remembered = 500;
     let mut world = World::new(config);
-    for user in 0..10_000 {
+    for user in 0..3000 {
         world.enter(user).unwrap();
         world.say(user, &format!("hello from {user} #tag{user}"));
         world.leave(user);
@@ -79,7 +79,8 @@ fn b32_comments_to_a_broadcast_that_is_over_are_refused() {
     world.enter(1).unwrap();
     world.room.set_air(None, world.now);
     world.pass(Duration::from_secs(1));
-    assert_eq!(world.news(1).pop().unwrap()["open"], false);
+    let rules = world.news(1).into_iter().find(|event| event["type"] == "rules").unwrap();
+    assert_eq!(rules["open"], false);
     assert_eq!(world.say(1, "too late")["code"], "closed");
     assert_eq!(world.say(0, "thank you all")["type"], "accepted");
     let mut open = World::new(Config { open_when_offline: true, ..config() });

@@ -5,7 +5,7 @@ use crate::chat::random::Random;
 
 #[test]
 fn nobody_misses_or_doubles_anything_whatever_happens() {
-    for seed in 0..60 {
+    for seed in 0..25 {
         let mut random = Random::new(seed);
         let mut config = config();
         config.comment_burst = 1000;
@@ -149,7 +149,7 @@ fn a_room_comes_back_from_the_store_with_its_order() {
     assert_eq!(again.ask(1, json!({"type": "report", "comment": 2}))["code"], "not_found");
     // A comment that is sent again is known; one that was not kept is taken now.
     again.send(1, &json!({"type": "comment", "id": "r2", "text": "first"}));
-    assert_eq!(again.answer(1, "r2")["seq"], 1);
+    assert_eq!(again.answer(1, "r2")["comment"], 1);
     assert_eq!(again.say(1, "not yet kept")["type"], "accepted");
     again.enter_as(World::visitor(0, Role::Broadcaster)).unwrap();
     let log = again.ask(0, json!({"type": "audit"}));
