@@ -15,7 +15,7 @@ use toml::{Table, Value};
 
 use crate::net::tls;
 use crate::protocol::{hls, http_flv, rtmp, webrtc};
-use crate::{api, http, hub, log, store};
+use crate::{api, chat, http, hub, log, store};
 
 /// Variables that override a key begin so.
 const PREFIX: &str = "ONAIR_";
@@ -42,6 +42,8 @@ pub struct Config {
     pub hls: hls::Config,
     /// WebRTC.
     pub webrtc: webrtc::Config,
+    /// Comments, hearts and order.
+    pub chat: chat::Config,
     /// Metrics and health on a listener of their own.
     pub admin: api::AdminConfig,
     /// Broadcasts in memory.
@@ -118,6 +120,7 @@ impl Config {
             ("rtmp", self.rtmp.problems()),
             ("hls", self.hls.problems()),
             ("webrtc", self.webrtc.problems()),
+            ("chat", self.chat.problems()),
             ("log", self.log.problems()),
         ];
         let mut problems: Vec<(String, String)> = sections

@@ -87,6 +87,16 @@ impl Reader {
             || (mix(self.me.0 ^ mix(posted.seq)) >> 32) as u32 <= *share
     }
 
+    /// Whether everything of a batch that all get is news, and then notes that it was had. `first` and `last` are the
+    /// batch's lowest and highest number.
+    pub fn takes_all_from(&mut self, first: Seq, last: Seq) -> bool {
+        let is_news = self.seen < first;
+        if is_news {
+            self.seen = self.seen.max(last);
+        }
+        is_news
+    }
+
     /// Somebody became a moderator, or is one no longer.
     pub const fn reads_everything(&mut self, everything: bool) {
         self.everything = everything;

@@ -281,6 +281,12 @@ impl Channel {
         self.state().publisher.is_some()
     }
 
+    /// The number of the broadcast that is on the air, or waits for its publisher's return, and the media time of its
+    /// newest frame.
+    pub fn on_air(&self) -> Option<(u64, MediaTime)> {
+        self.broadcast().ok().map(|broadcast| (broadcast.id(), broadcast.newest()))
+    }
+
     /// Tells when the channel goes on or off the air.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()

@@ -44,7 +44,7 @@ pub type SessionId = u64;
 /// Records that wait for the store at one time.
 const MAX_PENDING: usize = 1024;
 /// Requests whose ids are remembered, so that one that is sent again is not done again.
-const MAX_REQUESTS: usize = 10_000;
+pub const MAX_REQUESTS: usize = 10_000;
 /// Messages beyond the pace of a connection before it is closed.
 const MAX_EXCESS: u32 = 100;
 
@@ -125,8 +125,10 @@ pub enum Record {
 pub struct Restored {
     /// The highest number of a comment.
     pub last_seq: Seq,
-    /// The last comments with their authors' ids and who sees them, the newest last.
-    pub comments: Vec<(Comment, Arc<str>, Visibility)>,
+    /// The last comments and who sees them, the newest last.
+    pub comments: Vec<(Comment, Visibility)>,
+    /// Who sent what by which id and what number it got, the newest last; more of them than comments.
+    pub requests: Vec<(UserId, Arc<str>, Seq)>,
     /// Chosen names, the newest last.
     pub names: Vec<(UserId, String)>,
     /// What holds.
@@ -291,11 +293,13 @@ impl Requests {
 impl Room {
     /// A room as the store has it. `epoch` is one that this channel's room never had before.
     pub fn new(config: Arc<Config>, restored: Restored, epoch: u64, seed: u64) -> Self {
-        let Restored { last_seq, comments, names: chosen, standing, log } = restored;
+        let Restored { last_seq, comments, requests: known, names: chosen, standing, log } = restored;
         let mut history = History::new(config.history, last_seq);
         let mut requests = Requests::default();
-        for (comment, id, visibility) in comments {
-            requests.set(comment.user, &id, Fate::Done(Some(comment.seq)));
+        for (user, id, seq) in known {
+            requests.set(user, &id, Fate::Done(Some(seq)));
+        }
+        for (comment, visibility) in comments {
             history.comment(comment, visibility);
         }
         let mut names = Names::default();

@@ -152,11 +152,12 @@ impl Room {
     fn publish(&mut self, comment: Comment, share: u32) {
         self.counts.comments += 1;
         self.outbox.count_comment(&comment.hashtags);
-        let audience = if comment.role.moderates() || share == u32::MAX {
+        let answered = comment.reply_to.as_ref().map(|quote| quote.user);
+        let addressed: Box<[UserId]> = comment.mentions.iter().copied().chain(answered).collect();
+        // Who talks with whom is noted also while everybody reads everything.
+        let audience = if comment.role.moderates() || (share == u32::MAX && addressed.is_empty()) {
             Audience::Everyone
         } else {
-            let answered = comment.reply_to.as_ref().map(|quote| quote.user);
-            let addressed = comment.mentions.iter().copied().chain(answered).collect();
             Audience::Sample { author: comment.user, share, addressed }
         };
         let (seq, json) = (comment.seq, Event::Comment(comment).json());

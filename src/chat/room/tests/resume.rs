@@ -123,7 +123,8 @@ fn a_room_comes_back_from_the_store_with_its_order() {
         match record {
             Record::Comment { comment, id, visibility, .. } => {
                 restored.last_seq = comment.seq;
-                restored.comments.push((comment, id, visibility));
+                restored.requests.push((comment.user, id, comment.seq));
+                restored.comments.push((comment, visibility));
             }
             Record::Order { visibility, log, standing } => {
                 if let Some((seq, visibility)) = visibility {
@@ -131,7 +132,7 @@ fn a_room_comes_back_from_the_store_with_its_order() {
                         .comments
                         .iter_mut()
                         .filter(|kept| kept.0.seq == seq)
-                        .for_each(|kept| kept.2 = visibility);
+                        .for_each(|kept| kept.1 = visibility);
                 }
                 restored.log.extend(log);
                 restored.standing = standing;
