@@ -41,8 +41,6 @@ mod metrics;
 mod serve;
 mod server;
 mod sse;
-#[cfg(test)]
-mod tests;
 mod writer;
 
 pub use config::Config;

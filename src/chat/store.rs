@@ -1,7 +1,6 @@
 //! How rooms are kept.
 
 use std::pin::Pin;
-use std::sync::Arc;
 
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Row as _, SqliteConnection};
@@ -299,6 +298,8 @@ impl ChatStore for Broken {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::chat::event::AuditEntry;
     use crate::chat::message::Act;

@@ -60,7 +60,9 @@ pub(super) async fn run(store: Arc<dyn ChatStore>, mut jobs: mpsc::Receiver<Job>
             hall.stored(ticket, kept);
         }
         // Whoever asked may be gone.
-        flushed.into_iter().for_each(|done| drop(done.send(())));
+        for done in flushed {
+            let _ = done.send(());
+        }
     }
 }
 

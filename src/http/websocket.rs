@@ -85,12 +85,19 @@ pub struct Decoder {
     /// The fragments of a message so far.
     message: Option<Vec<u8>>,
     max_message: usize,
+    /// The peer is a client: it masks.
+    is_masked: bool,
 }
 
 impl Decoder {
-    /// For messages of at most `max_message` bytes.
+    /// For a client's messages, of at most `max_message` bytes.
     pub fn new(max_message: usize) -> Self {
-        Self { buffer: BytesMut::new(), message: None, max_message }
+        Self { buffer: BytesMut::new(), message: None, max_message, is_masked: true }
+    }
+
+    /// For a server's messages, as our own clients read them.
+    pub fn for_client(max_message: usize) -> Self {
+        Self { is_masked: false, ..Self::new(max_message) }
     }
 
     /// Takes what the peer sent.
@@ -137,8 +144,8 @@ impl Decoder {
     fn frame(&mut self) -> Result<Option<(u8, Vec<u8>)>, FrameError> {
         let [head, length, ..] = self.buffer[..] else { return Ok(None) };
         let is_control = head & 0x08 != 0;
-        // Reserved bits belong to extensions, and a client masks.
-        if head & 0x70 != 0 || length & 0x80 == 0 || (is_control && head & 0x80 == 0) {
+        // Reserved bits belong to extensions.
+        if head & 0x70 != 0 || (length & 0x80 != 0) != self.is_masked || (is_control && head & 0x80 == 0) {
             return Err(FrameError::Protocol);
         }
         let (length, extended) = match (length & 0x7f, &self.buffer[2..]) {
@@ -155,14 +162,18 @@ impl Decoder {
         if !is_control && length > self.max_message.saturating_sub(so_far) {
             return Err(FrameError::TooLong);
         }
-        let start = 2 + extended + 4;
+        let mask_len = if self.is_masked { 4 } else { 0 };
+        let start = 2 + extended + mask_len;
         if self.buffer.len() < start + length {
             return Ok(None);
         }
-        let mask = [0, 1, 2, 3].map(|byte| self.buffer[2 + extended + byte]);
+        let mask = self.is_masked.then(|| [0, 1, 2, 3].map(|byte| self.buffer[2 + extended + byte]));
         self.buffer.advance(start);
-        let masked = self.buffer.split_to(length);
-        Ok(Some((head, masked.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect())))
+        let mut payload = self.buffer.split_to(length).to_vec();
+        if let Some(mask) = mask {
+            payload.iter_mut().zip(mask.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
+        }
+        Ok(Some((head, payload)))
     }
 }
 
