@@ -108,11 +108,12 @@ impl Room {
         self.last_session += 1;
         let session = self.last_session;
         self.sessions.insert(session, Session { user, input: Bucket::default(), excess: 0 });
-        if let Some(invite) = invitation {
-            self.accept_invitation(user, invite, now);
-        }
+        let was_promoted = invitation.is_some_and(|invite| self.accept_invitation(user, invite));
         let role = self.people.get(&user).map_or(role, |person| person.role);
         self.welcome(session, user, join, now);
+        if was_promoted {
+            self.set_role(user, Role::Moderator);
+        }
         if came {
             self.came(user);
         }
@@ -249,15 +250,16 @@ impl Room {
         Ok(())
     }
 
-    fn accept_invitation(&mut self, user: UserId, invite: u64, now: Now) {
-        let role = self.people.get(&user).map_or(Role::Guest, |person| person.role);
-        if role.moderates() || !self.standing.use_invite(invite) {
-            return;
+    /// Whether the invitation made somebody a moderator.
+    fn accept_invitation(&mut self, user: UserId, invite: u64) -> bool {
+        let Some(person) = self.people.get_mut(&user) else { return false };
+        if person.role.moderates() || !self.standing.use_invite(invite) {
+            return false;
         }
+        person.role = Role::Moderator;
         self.standing.moderators.push(user);
-        self.set_role(user, Role::Moderator);
         self.keep_order(Vec::new(), None, Pending::Silent);
-        tracing::debug!(%user, at = now.unix_millis, "a moderator came by invitation");
+        true
     }
 
     fn welcome(&mut self, session: SessionId, user: UserId, join: &Join, now: Now) {

@@ -57,9 +57,7 @@ async fn kill_9_amid_ten_thousand_comments_loses_and_doubles_none() {
             server = server.killed_and_started_again().await;
         }
     }
-    let data = server.data();
-    drop(server);
-    let store = Store::open(&store::Config::default(), &data).await.unwrap();
+    let store = Store::open(&store::Config::default(), &server.data()).await.unwrap();
     let bodies: Vec<String> =
         sqlx::query_scalar("SELECT body FROM chat_comment").fetch_all(store.pool()).await.unwrap();
     let mut kept: HashMap<String, u32> = HashMap::new();

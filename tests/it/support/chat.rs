@@ -33,9 +33,22 @@ impl ChatClient {
         channel: &str,
         headers: &[(&str, &str)],
     ) -> Result<Self, u16> {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind((from, 0).into()).expect("an address");
+        Self::connect_by(socket, server, channel, headers).await
+    }
+
+    /// Connects by a socket of this kind.
+    ///
+    /// # Errors
+    /// The status of an answer that is no handshake.
+    pub async fn connect_by(
+        socket: TcpSocket,
+        server: SocketAddr,
+        channel: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Self, u16> {
         let connected = async {
-            let socket = TcpSocket::new_v4().expect("a socket");
-            socket.bind((from, 0).into()).expect("an address");
             let mut stream = socket.connect(server).await.expect("HTTP is served");
             let head = websocket::request(
                 &server.to_string(),

@@ -8,7 +8,8 @@ const WELCOME_MS = 8000
 /** WebSockets that fail one after the other before the stream is tried. */
 const PATIENCE = 2
 
-export type LineState = 'connecting' | 'open' | 'lost' | 'refused'
+/** `absent`: this server has no rooms. */
+export type LineState = 'connecting' | 'open' | 'lost' | 'refused' | 'absent'
 
 export interface LineEvents {
   /** What the room says, in order. */
@@ -55,8 +56,10 @@ export class Line {
     window.addEventListener('online', this.#online)
     this.#events.state('connecting')
     // The cookie by which the room knows this browser: before two connections could each get one of their own.
-    await fetch('/api/v1/viewer', { method: 'POST', credentials: 'same-origin' }).catch(() => null)
-    if (!this.#stopped) this.#connect()
+    const known = await fetch('/api/v1/viewer', { method: 'POST', credentials: 'same-origin' }).catch(() => null)
+    if (this.#stopped) return
+    if (known?.status === 404) this.#events.state('absent')
+    else this.#connect()
   }
 
   stop(): void {
