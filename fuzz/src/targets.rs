@@ -4,6 +4,11 @@
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use onair::chat::message::{MAX_ID_LEN, Request};
+use onair::chat::names::Names;
+use onair::chat::person::{Role, UserId};
+use onair::chat::words::BlockedWords;
+use onair::chat::{tags, text};
 use onair::codec::aac::AudioSpecificConfig;
 use onair::codec::opus::OpusHead;
 use onair::codec::{self, aac, av1, h264, h265, nal, vp9};
@@ -13,6 +18,7 @@ use onair::format::flv::file::Reader;
 use onair::format::flv::{self, Demuxer, mux};
 use onair::format::rtp::{self, Packetizer, rtcp};
 use onair::format::scte35::SpliceInfoSection;
+use onair::http::websocket::{Decoder, Incoming};
 use onair::media::{AudioParams, Codec, Frame, Kind, MediaTime, Params, Track, TrackId, VideoParams};
 use onair::protocol::rtmp::wire::handshake::{
     ClientHandshake, PACKET_LENGTH, RANDOM_LENGTH, ServerHandshake,
@@ -25,12 +31,13 @@ use onair::protocol::rtmp::wire::{
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const ALL: [Target; 16] = [
+pub const ALL: [Target; 18] = [
     ("amf0", amf0),
     ("amf3", amf3),
     ("asc", asc),
     ("avcc", avcc),
     ("chunks", chunks),
+    ("comment", comment),
     ("cue_message", cue_message),
     ("flv", flv),
     ("flv_file", flv_file),
@@ -42,6 +49,7 @@ pub const ALL: [Target; 16] = [
     ("scte35", scte35),
     ("session", session),
     ("sps", sps),
+    ("websocket", websocket),
 ];
 
 /// The first byte says how the rest is cut into pieces.
@@ -457,6 +465,45 @@ pub fn packetize(data: &[u8]) {
             assert!((1..=max_payload).contains(&payload.bytes.len()), "{} bytes", payload.bytes.len());
             let is_last = index + 1 == payloads.len();
             assert_eq!(payload.marker, is_last && codec.kind() == Kind::Video);
+        }
+    }
+}
+
+/// What a viewer says to a room, and all that reads its text.
+pub fn comment(data: &[u8]) {
+    const MAX_CHARS: usize = 300;
+    let Ok(message) = std::str::from_utf8(data) else { return };
+    if let Ok(request) = Request::parse(message) {
+        assert!(request.id().is_none_or(|id| !id.is_empty() && id.len() <= MAX_ID_LEN));
+    }
+    if let Ok(cleaned) = text::clean(message, MAX_CHARS) {
+        assert!(cleaned.chars().count() <= MAX_CHARS && !cleaned.contains(char::is_control));
+        text::links(&cleaned);
+        BlockedWords::new(&["moron".to_owned(), "spam*".to_owned()]).are_in(&cleaned);
+        assert!(tags::hashtags(&cleaned).iter().all(|tag| !tag.is_empty() && !tag.contains(' ')));
+        let mut names = Names::default();
+        if names.take(UserId(1), Role::Guest, message).is_ok() {
+            assert!(names.take(UserId(2), Role::Guest, message).is_err(), "a name has one owner");
+        }
+        for rest in tags::mentions(&cleaned) {
+            names.at_beginning_of(rest);
+        }
+    }
+}
+
+/// A client's frames.
+pub fn websocket(data: &[u8]) {
+    const MAX_MESSAGE: usize = 300;
+    let mut decoder = Decoder::new(MAX_MESSAGE);
+    for piece in pieces(data) {
+        decoder.receive(piece);
+        loop {
+            match decoder.poll() {
+                Ok(Some(Incoming::Text(text))) => assert!(text.len() <= MAX_MESSAGE),
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(_) => return,
+            }
         }
     }
 }

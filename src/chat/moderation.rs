@@ -280,7 +280,9 @@ mod tests {
         assert!(sanctions.upon(UserId(0), 0, None).is_some());
         let mut standing = Standing::default();
         assert!(standing.use_invite(1) && !standing.use_invite(1));
-        (0..10_000).for_each(|invite| drop(standing.use_invite(invite)));
+        for invite in 0..10_000 {
+            standing.use_invite(invite);
+        }
         assert_eq!(standing.used_invites.len(), MAX_USED_INVITES);
     }
 }

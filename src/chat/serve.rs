@@ -284,7 +284,7 @@ impl Conversation {
     /// Passes on what either side says until one leaves.
     async fn attend(&mut self, mut feed: Feed) -> io::Result<()> {
         self.heard = clock::monotonic().into();
-        let mut asked = false;
+        let mut asked: Option<Instant> = None;
         loop {
             while let Some(message) = self.decoder.poll().transpose() {
                 match message {
@@ -296,7 +296,7 @@ impl Conversation {
                 }
             }
             let mut buffer = [0; READ];
-            let quiet_at = self.heard + if asked { 2 * PING_INTERVAL } else { PING_INTERVAL };
+            let quiet_at = asked.unwrap_or(self.heard) + PING_INTERVAL;
             let happened = tokio::select! {
                 delivery = feed.next(Framing::WebSocket) => Happened::Delivery(delivery),
                 read = self.io.read(&mut buffer) => Happened::Read(read?),
@@ -313,12 +313,12 @@ impl Conversation {
                 Happened::Read(0) => return Ok(()),
                 Happened::Read(length) => {
                     self.heard = clock::monotonic().into();
-                    asked = false;
+                    asked = None;
                     self.decoder.receive(&buffer[..length]);
                 }
-                Happened::Quiet if asked => return Err(io::ErrorKind::TimedOut.into()),
+                Happened::Quiet if asked.is_some() => return Err(io::ErrorKind::TimedOut.into()),
                 Happened::Quiet => {
-                    asked = true;
+                    asked = Some(clock::monotonic().into());
                     self.io.write_all(&websocket::ping()).await?;
                 }
             }

@@ -29,7 +29,10 @@ async fn heard_by_ffmpeg(name: &str, sample_rate: u32) -> Sound {
     let first = Fixture::read(name).tags.into_iter().filter(|tag| tag.kind == TagKind::Audio).nth(1);
     // The tag before it has the configuration.
     let start = f64::from(first.expect("sound").timestamp_ms) / 1000.0;
-    samples.enumerate().map(|(index, sample)| (start + index as f64 / f64::from(sample_rate), sample)).collect()
+    samples
+        .enumerate()
+        .map(|(index, sample)| (start + index as f64 / f64::from(sample_rate), sample))
+        .collect()
 }
 
 /// The first channel of the Opus rendition of a broadcast that sends this recording, in media time.

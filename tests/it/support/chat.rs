@@ -160,7 +160,8 @@ impl ChatClient {
             match self.decoder.poll().expect("frames of a server") {
                 Some(Incoming::Text(text)) => return Some(serde_json::from_str(&text).expect("JSON")),
                 Some(Incoming::Close) => return None,
-                Some(Incoming::Ping(_) | Incoming::Pong) => {}
+                Some(Incoming::Ping(_)) => self.send_bytes(&[0x8a, 0x80, 0, 0, 0, 0]).await,
+                Some(Incoming::Pong) => {}
                 None => {
                     let mut buffer = [0; 4096];
                     match in_time("an event", self.stream.read(&mut buffer)).await {
