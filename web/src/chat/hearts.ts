@@ -38,7 +38,7 @@ export class Hearts {
     for (let n = 0; n < room; n += 1) {
       this.#rising.push({
         kind,
-        colour: `hsl(${hue * 15} 88% 62%)`,
+        colour: `oklch(0.68 0.22 ${hue * 15})`,
         x: 0.86 + 0.1 * (Math.random() - 0.5),
         sway: 10 + 26 * Math.random(),
         phase: Math.random() * 2 * Math.PI,
