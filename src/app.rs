@@ -16,9 +16,10 @@ use crate::auth::{AdminToken, StreamKeys, Studio, TokenError, Viewers};
 use crate::av::audio::AudioConverter;
 use crate::chat::voucher::KeysError;
 use crate::chat::{self, Air, Chat, SqliteChat};
+use crate::clock;
 use crate::config::Config;
 use crate::context::{Context, Life};
-use crate::hub::{self, Hub};
+use crate::hub::{self, Hub, OnAir};
 use crate::media::ChannelName;
 use crate::metrics::Metrics;
 use crate::net::socket;
@@ -90,8 +91,8 @@ impl chat::Channels for OnTheHub {
     }
 
     fn air(&self, name: &ChannelName) -> Option<Air> {
-        let (broadcast, time) = self.0.channel(name)?.on_air()?;
-        Some(Air { broadcast, time })
+        let OnAir { broadcast, newest, epoch } = self.0.channel(name)?.on_air()?;
+        Some(Air { broadcast, time: newest, began_at: clock::unix_millis(epoch) })
     }
 }
 

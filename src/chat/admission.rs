@@ -54,7 +54,7 @@ impl Shared {
     /// When a page asks that may not.
     pub fn caller(
         &self,
-        channel: &ChannelName,
+        channel: Option<&ChannelName>,
         headers: &HeaderMap,
         host: Option<&RequestHost>,
         address: ClientAddress,
@@ -71,7 +71,8 @@ impl Shared {
         Ok(Caller {
             viewer,
             is_new: cookies_count && known.is_none(),
-            is_broadcaster: cookies_count && self.studio.is_signed_in(channel, headers),
+            is_broadcaster: cookies_count
+                && channel.is_some_and(|name| self.studio.is_signed_in(name, headers)),
             prefix: prefix(address.0),
         })
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{Notify, broadcast, mpsc};
 
 use super::Shared;
@@ -24,6 +24,8 @@ use crate::media::ChannelName;
 const LOOK: Duration = Duration::from_secs(1);
 /// How long an empty room stays in memory.
 const LINGER: Duration = Duration::from_secs(300);
+/// Slices of batches that go into one write.
+const MAX_MERGED: usize = 16;
 /// What may wait for one connection beside the room's events. More than anybody needs who comes back; who does not read
 /// it has to come back once more.
 const MAX_LETTERS: usize = 2 << 20;
@@ -214,7 +216,12 @@ impl Hall {
     }
 
     fn keep(self: &Arc<Self>, inner: &mut Inner, ticket: u64, record: Record) {
-        let job = Job::Keep { hall: Arc::clone(self), channel: self.name.clone(), ticket, record };
+        let job = Job::Keep {
+            hall: Arc::clone(self),
+            channel: self.name.clone(),
+            ticket,
+            record: Box::new(record),
+        };
         if self.shared.jobs.try_send(job).is_err() {
             self.shared.metrics.unkept.inc();
             inner.room.stored(ticket, false, self.shared.now());
@@ -313,16 +320,8 @@ impl Feed {
                     delivery.last = last;
                 }
                 posts = self.posts.recv() => match posts {
-                    Ok(posts) => {
-                        let count = posts.for_reader(&mut self.reader, framing, &mut delivery.slices);
-                        self.hall.shared.metrics.delivered.inc_by(count as u64);
-                    }
-                    Err(RecvError::Lagged(missed)) => {
-                        self.hall.shared.metrics.lagged.inc_by(missed);
-                        let mut bytes = BytesMut::new();
-                        framing.wrap(0, &Event::Lagged { missed }.json(), &mut bytes);
-                        delivery.slices.push(bytes.freeze());
-                    }
+                    Ok(posts) => self.take(&posts, framing, &mut delivery),
+                    Err(RecvError::Lagged(missed)) => self.miss(missed, framing, &mut delivery),
                     Err(RecvError::Closed) => delivery.last = true,
                 },
             }
@@ -330,6 +329,27 @@ impl Feed {
                 return delivery;
             }
         }
+    }
+
+    /// Takes a batch, and those that have come since: where viewers or the machine fall behind, writes merge.
+    fn take(&mut self, posts: &Posts, framing: Framing, delivery: &mut Delivery) {
+        let mut count = posts.for_reader(&mut self.reader, framing, &mut delivery.slices);
+        while delivery.slices.len() < MAX_MERGED {
+            match self.posts.try_recv() {
+                Ok(posts) => count += posts.for_reader(&mut self.reader, framing, &mut delivery.slices),
+                Err(TryRecvError::Lagged(missed)) => self.miss(missed, framing, delivery),
+                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+            }
+        }
+        self.hall.shared.metrics.delivered.inc_by(count as u64);
+    }
+
+    /// The ring has moved on.
+    fn miss(&self, missed: u64, framing: Framing, delivery: &mut Delivery) {
+        self.hall.shared.metrics.lagged.inc_by(missed);
+        let mut bytes = BytesMut::new();
+        framing.wrap(0, &Event::Lagged { missed }.json(), &mut bytes);
+        delivery.slices.push(bytes.freeze());
     }
 
     /// The connection says something.

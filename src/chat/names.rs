@@ -151,7 +151,7 @@ impl Names {
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.names.len()
     }
 }
@@ -192,7 +192,7 @@ mod tests {
             "a name that was given up is free"
         );
         names.release(BEN);
-        assert_eq!((names.of(BEN), names.len()), (None, 1));
+        assert_eq!((names.of(BEN), names.count()), (None, 1));
     }
 
     #[test]

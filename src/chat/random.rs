@@ -21,7 +21,7 @@ impl Random {
 
     /// A number below `bound`, which is not zero; the bias is below 2^-32 for the bounds used here.
     pub fn below(&mut self, bound: usize) -> usize {
-        (u128::from(self.next()) * bound.max(1) as u128 >> 64) as usize
+        ((u128::from(self.next()) * bound.max(1) as u128) >> 64) as usize
     }
 
     /// `count` of the candidates in random order, all equally likely; all of them when there are fewer.

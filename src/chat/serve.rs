@@ -97,8 +97,7 @@ async fn viewer(
     Extension(address): Extension<ClientAddress>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let nowhere = channel("nowhere")?;
-    let caller = shared.caller(&nowhere, &headers, host.as_deref(), address)?;
+    let caller = shared.caller(None, &headers, host.as_deref(), address)?;
     let view = Json(ViewerView { user: UserId(shared.viewers.public(caller.viewer)) });
     let mut response = ([(CACHE_CONTROL, "private, no-store")], view).into_response();
     if let Some(cookie) = cookie(&shared, &caller, connection.is_secure()) {
@@ -189,7 +188,7 @@ async fn handshake(
         return Err(refusal.with_header(UPGRADE, HeaderValue::from_static("websocket")));
     };
     let accept = HeaderValue::from_str(&accept).map_err(|_| ApiError::internal())?;
-    let caller = shared.caller(&name, &headers, host.as_deref(), address)?;
+    let caller = shared.caller(Some(&name), &headers, host.as_deref(), address)?;
     let cookie = cookie(&shared, &caller, connection.is_secure());
     connection.bound_send(SEND_BUFFER, UNSENT);
     let upgrade = Upgrade::new(move |io, read| async move {

@@ -56,7 +56,7 @@ pub(super) async fn listen(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let name = channel(&name)?;
-    let caller = shared.caller(&name, &headers, host.as_deref(), address)?;
+    let caller = shared.caller(Some(&name), &headers, host.as_deref(), address)?;
     let JoinQuery { last, after, epoch, name: wanted, token, invite } = query;
     let mut join = Join { v: VERSION, last, after, epoch, name: wanted, token, invite };
     // A browser that reconnects by itself says how far it came.
@@ -115,7 +115,7 @@ pub(super) async fn say(
     body: Bytes,
 ) -> Result<StatusCode, ApiError> {
     let name = channel(&name)?;
-    shared.caller(&name, &headers, host.as_deref(), address)?;
+    shared.caller(Some(&name), &headers, host.as_deref(), address)?;
     let secret = headers.get(SESSION).and_then(|secret| secret.to_str().ok());
     let Some((hall, session)) = secret.and_then(|secret| shared.posted(secret)) else {
         let message = "send the session that the stream began with as Onair-Session";

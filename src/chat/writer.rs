@@ -31,8 +31,8 @@ pub(super) enum Job {
         channel: ChannelName,
         /// What to tell it by.
         ticket: u64,
-        /// What.
-        record: Record,
+        /// What; most of its kinds are smaller than the largest.
+        record: Box<Record>,
     },
     /// Tell when all that came before is kept.
     Flush(oneshot::Sender<()>),
@@ -46,7 +46,7 @@ pub(super) async fn run(store: Arc<dyn ChatStore>, mut jobs: mpsc::Receiver<Job>
         for job in batch.drain(..) {
             match job {
                 Job::Keep { hall, channel, ticket, record } => {
-                    records.push((channel, record));
+                    records.push((channel, *record));
                     owners.push((hall, ticket));
                 }
                 Job::Flush(done) => flushed.push(done),

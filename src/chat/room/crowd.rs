@@ -11,7 +11,6 @@ use crate::chat::moderation::{Kind, Sanction};
 use crate::chat::now::Now;
 use crate::chat::pace::{Bucket, Pace};
 use crate::chat::person::{Role, UserId, Visitor};
-use crate::media::MediaTime;
 
 /// How often somebody may take another name.
 const RENAMES: Pace = Pace { burst: 3, interval: Duration::from_secs(20) };
@@ -110,7 +109,7 @@ impl Room {
         self.sessions.insert(session, Session { user, input: Bucket::default(), excess: 0 });
         let was_promoted = invitation.is_some_and(|invite| self.accept_invitation(user, invite));
         let role = self.people.get(&user).map_or(role, |person| person.role);
-        self.welcome(session, user, join, now);
+        self.welcome(session, user, join);
         if was_promoted {
             self.set_role(user, Role::Moderator);
         }
@@ -156,7 +155,7 @@ impl Room {
         person.renames.take(RENAMES, now.uptime).map_err(|wait| {
             Refused::new(Refusal::RateLimited, "you have just taken another name").after(wait)
         })?;
-        if self.names.len() >= self.config.max_remembered && self.names.of(user).is_none() {
+        if self.names.count() >= self.config.max_remembered && self.names.of(user).is_none() {
             return Err(Refused::new(Refusal::Unavailable, "no more names can be kept"));
         }
         let taken = self.names.take(user, person.role, name);
@@ -228,7 +227,7 @@ impl Room {
     fn name_for(&mut self, visitor: &Visitor, role: Role, join: &Join, now: Now) -> Arc<str> {
         let user = visitor.user;
         let wanted = visitor.name.as_deref().or(join.name.as_deref().filter(|_| !self.names.is_chosen(user)));
-        let has_room = self.names.len() < self.config.max_remembered;
+        let has_room = self.names.count() < self.config.max_remembered;
         if let Some(name) = wanted.filter(|name| has_room && self.may_be_called(name).is_ok())
             && let Ok(name) = self.names.take(user, role, name)
         {
@@ -262,7 +261,7 @@ impl Room {
         true
     }
 
-    fn welcome(&mut self, session: SessionId, user: UserId, join: &Join, now: Now) {
+    fn welcome(&mut self, session: SessionId, user: UserId, join: &Join) {
         let moderates = self.people.get(&user).is_some_and(|person| person.role.moderates());
         let is_same_life = join.epoch == Some(self.epoch);
         let missed: Option<Vec<_>> =
@@ -277,7 +276,6 @@ impl Room {
         let count = join.last.unwrap_or(self.config.join_history).min(self.config.join_history);
         let comments = if missed.is_some() { Vec::new() } else { self.history.last(count, sees) };
         let pinned = self.pinned();
-        let began = self.media_time(now).map(MediaTime::as_millis);
         let is_small = self.present <= self.config.list_up_to;
         let welcome = Welcome {
             v: VERSION,
@@ -293,7 +291,7 @@ impl Room {
             max_text: self.config.max_text,
             pinned,
             broadcast: self.broadcast(),
-            began_at: began.map(|time| now.unix_millis - time),
+            began_at: self.air.map(|air| air.began_at),
             comments,
         };
         self.direct(session, &Event::Welcome(Box::new(welcome)));

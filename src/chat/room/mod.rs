@@ -144,6 +144,8 @@ pub struct Air {
     pub broadcast: u64,
     /// Media time of this moment.
     pub time: MediaTime,
+    /// The wall clock at media time zero, Unix milliseconds.
+    pub began_at: i64,
 }
 
 /// What all viewers get together.

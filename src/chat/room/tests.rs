@@ -57,7 +57,10 @@ impl World {
     pub fn restored(config: Config, restored: Restored, epoch: u64) -> Self {
         let now = Now { uptime: Duration::from_secs(1000), unix_millis: 1_700_000_000_000 };
         let mut room = Room::new(Arc::new(config), restored, epoch, 42);
-        room.set_air(Some(Air { broadcast: 7, time: MediaTime::from_millis(60_000) }), now);
+        room.set_air(
+            Some(Air { broadcast: 7, time: MediaTime::from_millis(60_000), began_at: 1_699_999_940_000 }),
+            now,
+        );
         Self {
             room,
             now,

@@ -76,7 +76,7 @@ fn slow_mode_links_and_words_hold_for_viewers_only() {
     world.moderate(0, json!({"do": "links", "allowed": false}));
     world.moderate(0, json!({"do": "words", "blocked": ["moron"]}));
     world.pass(Duration::from_secs(1));
-    let rules = world.news(1).into_iter().filter(|event| event["type"] == "rules").next_back().unwrap();
+    let rules = world.news(1).into_iter().rfind(|event| event["type"] == "rules").unwrap();
     assert_eq!((&rules["slow"], &rules["links"]), (&json!(30), &json!(false)));
     assert_eq!(world.say(1, "look at example.com")["code"], "links");
     assert_eq!(world.say(1, "you m0r0n")["code"], "blocked_word");

@@ -53,7 +53,7 @@ fn a_majority_mutes_for_a_minute_and_a_second_one_for_the_broadcast() {
     vote(&mut world, &jurors, case, true);
     world.pass(Duration::from_secs(6 * 3600));
     assert_eq!(world.say(1, "and again")["code"], "muted");
-    world.room.set_air(Some(Air { broadcast: 8, time: MediaTime::ZERO }), world.now);
+    world.room.set_air(Some(Air { broadcast: 8, time: MediaTime::ZERO, began_at: 0 }), world.now);
     assert_eq!(world.say(1, "a new day")["type"], "accepted");
 
     let log = world.ask(0, json!({"type": "audit"}));
