@@ -88,6 +88,10 @@ impl Hall {
         let mailbox = Arc::new(Mailbox::default());
         // Before the room is asked: what comes after its answer is not missed.
         let posts = self.posts.subscribe();
+        if inner.mailboxes.is_empty() {
+            // Nobody was here to be told what is on the air.
+            self.look(&mut inner);
+        }
         let now = self.shared.now();
         let entered = inner.room.enter(arrival, join, now)?;
         inner.mailboxes.insert(entered.session, Arc::clone(&mailbox));
@@ -137,7 +141,7 @@ impl Hall {
         let mut is_leaving = false;
         loop {
             let now = clock::monotonic();
-            let wait = {
+            let (batch, wait) = {
                 let mut inner = self.lock();
                 if now.saturating_duration_since(looked) >= LOOK {
                     looked = now;
@@ -146,18 +150,20 @@ impl Hall {
                 let batch = inner.room.flush(self.shared.now());
                 self.work(&mut inner);
                 self.count(&mut inner);
-                self.send(batch);
-                if inner.room.is_idle() {
-                    if is_leaving || now.saturating_duration_since(busy) >= LINGER {
-                        inner.closed = true;
-                        break;
-                    }
-                } else {
+                let is_idle = inner.room.is_idle();
+                if !is_idle {
                     busy = now;
+                } else if is_leaving || now.saturating_duration_since(busy) >= LINGER {
+                    inner.closed = true;
+                    break;
                 }
+                let longest = if is_idle { LINGER } else { LOOK };
                 let uptime = self.shared.now().uptime;
-                inner.room.next_timeout().map_or(LOOK, |at| at.saturating_sub(uptime)).min(LOOK)
+                let due = inner.room.next_timeout().map_or(longest, |at| at.saturating_sub(uptime));
+                (batch, due.min(longest))
             };
+            // Outside of the lock: ten thousand are woken. Who comes in meanwhile has had these events by the welcome.
+            self.send(batch);
             tokio::select! {
                 () = self.wake.notified() => {}
                 () = tokio::time::sleep(wait) => {}

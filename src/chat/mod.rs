@@ -12,7 +12,7 @@
 //! | [`store`], `writer` | how rooms are kept: what was acknowledged is there after a crash |
 //! | `admission`, [`voucher`] | who is at the door |
 //! | `hall`, `server` | a room with its connections; all rooms |
-//! | `serve`, `sse` | the routes: WebSocket; event stream and POST |
+//! | `serve`, `conversation`, `sse` | the routes; WebSocket; event stream and POST |
 
 pub mod config;
 pub mod event;
@@ -36,6 +36,7 @@ pub mod voucher;
 pub mod words;
 
 mod admission;
+mod conversation;
 mod hall;
 mod metrics;
 mod serve;

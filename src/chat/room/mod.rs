@@ -9,8 +9,10 @@
 
 mod court;
 mod crowd;
+mod exchange;
 mod flush;
 mod order;
+mod requests;
 mod talk;
 #[cfg(test)]
 mod tests;
@@ -19,156 +21,33 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::config::Config;
 use super::event::{Comment, Event, Farewell, Refusal, Rules};
 use super::history::{History, Visibility};
 use super::jury::Juries;
 use super::message::{Request, Seq};
-use super::moderation::{Log, Logged, Sanctions, Standing};
+use super::moderation::{Log, Sanctions, Standing};
 use super::names::Names;
 use super::now::Now;
 use super::pace::Bucket;
 use super::person::{Prefix, Role, UserId};
 use super::random::Random;
-use super::sampling::{Posted, Speed};
+use super::sampling::Speed;
 use super::words::BlockedWords;
-use crate::media::{MediaTime, Signal};
+use crate::media::MediaTime;
 
 pub use crowd::{Arrival, Entered};
+pub use exchange::{Air, Batch, Counts, Output, Record, Refused, Restored};
+pub use requests::MAX_REQUESTS;
+use requests::{Fate, Requests};
 
 /// A connection to a room.
 pub type SessionId = u64;
 
 /// Records that wait for the store at one time.
 const MAX_PENDING: usize = 1024;
-/// Requests whose ids are remembered, so that one that is sent again is not done again.
-pub const MAX_REQUESTS: usize = 10_000;
 /// Messages beyond the pace of a connection before it is closed.
 const MAX_EXCESS: u32 = 100;
-
-/// Something for the driver to do.
-#[derive(Debug)]
-pub enum Output {
-    /// Send this to one connection.
-    Direct {
-        /// Which.
-        session: SessionId,
-        /// What.
-        json: Bytes,
-    },
-    /// Close a connection, after what was sent to it.
-    Close {
-        /// Which.
-        session: SessionId,
-    },
-    /// Somebody's role changed: whether they read everything now.
-    Role {
-        /// Which connection.
-        session: SessionId,
-        /// The new role.
-        role: Role,
-    },
-    /// Make an invitation for a moderator and send it.
-    Invite {
-        /// To whom.
-        session: SessionId,
-        /// The request.
-        id: Arc<str>,
-    },
-    /// Keep this, and tell [`Room::stored`].
-    Store {
-        /// What to tell it by.
-        ticket: u64,
-        /// What.
-        record: Record,
-    },
-}
-
-/// Something to keep.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Record {
-    /// A comment.
-    Comment {
-        /// It.
-        comment: Comment,
-        /// Its author's id of it.
-        id: Arc<str>,
-        /// Who sees it.
-        visibility: Visibility,
-        /// The broadcast that its media time belongs to.
-        broadcast: Option<u64>,
-    },
-    /// Another visibility of a comment, with the act that changed it and what of the room's order changed.
-    Order {
-        /// The comment.
-        visibility: Option<(Seq, Visibility)>,
-        /// Entries of the log, new or changed.
-        log: Vec<Logged>,
-        /// All that holds now.
-        standing: Standing,
-    },
-    /// A name that somebody chose.
-    Name {
-        /// Who.
-        user: UserId,
-        /// Which.
-        name: Arc<str>,
-        /// When, Unix milliseconds.
-        at: i64,
-    },
-}
-
-/// What a room was when the process ended.
-#[derive(Clone, Debug, Default)]
-pub struct Restored {
-    /// The highest number of a comment.
-    pub last_seq: Seq,
-    /// The last comments and who sees them, the newest last.
-    pub comments: Vec<(Comment, Visibility)>,
-    /// Who sent what by which id and what number it got, the newest last; more of them than comments.
-    pub requests: Vec<(UserId, Arc<str>, Seq)>,
-    /// Chosen names, the newest last.
-    pub names: Vec<(UserId, String)>,
-    /// What holds.
-    pub standing: Standing,
-    /// The log's newest entries, the newest last.
-    pub log: Vec<Logged>,
-}
-
-/// What is on the air.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Air {
-    /// The broadcast's number.
-    pub broadcast: u64,
-    /// Media time of this moment.
-    pub time: MediaTime,
-    /// The wall clock at media time zero, Unix milliseconds.
-    pub began_at: i64,
-}
-
-/// What all viewers get together.
-#[derive(Clone, Debug, Default)]
-pub struct Batch {
-    /// Events in order.
-    pub events: Vec<Arc<Posted>>,
-    /// What the audience did, for whoever reads that.
-    pub signals: Vec<Signal>,
-}
-
-/// What was counted so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Comments published.
-    pub comments: u64,
-    /// Reactions counted.
-    pub reactions: u64,
-    /// Requests refused.
-    pub refused: u64,
-    /// Juries called.
-    pub juries: u64,
-}
 
 /// A channel's room.
 #[derive(Debug)]
@@ -250,46 +129,6 @@ enum Pending {
     },
     /// Nobody waits for it.
     Silent,
-}
-
-/// Requests that came lately, by who sent them and their ids.
-#[derive(Debug, Default)]
-struct Requests {
-    known: HashMap<(UserId, Arc<str>), Fate>,
-    order: VecDeque<(UserId, Arc<str>)>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
-    Pending,
-    Done(Option<Seq>),
-}
-
-impl Requests {
-    fn fate(&self, user: UserId, id: &str) -> Option<Fate> {
-        self.known.get(&(user, Arc::from(id))).copied()
-    }
-
-    fn set(&mut self, user: UserId, id: &Arc<str>, fate: Fate) {
-        let key = (user, Arc::clone(id));
-        if self.known.insert(key.clone(), fate).is_none() {
-            self.order.push_back(key);
-        }
-        while self.order.len() > MAX_REQUESTS {
-            if let Some(oldest) = self.order.pop_front() {
-                self.known.remove(&oldest);
-            }
-        }
-    }
-
-    fn forget(&mut self, user: UserId, id: &Arc<str>) {
-        let key = (user, Arc::clone(id));
-        self.known.remove(&key);
-        // Those that failed are the newest.
-        if let Some(place) = self.order.iter().rposition(|known| *known == key) {
-            self.order.remove(place);
-        }
-    }
 }
 
 impl Room {
@@ -537,30 +376,5 @@ impl Room {
     fn next_seq(&mut self) -> Seq {
         self.last_seq += 1;
         self.last_seq
-    }
-}
-
-/// A refusal in the making.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// For programs.
-    pub code: Refusal,
-    /// For people.
-    pub message: String,
-    /// When to try again.
-    pub retry: Option<Duration>,
-}
-
-impl Refused {
-    /// One that may hold for ever.
-    pub fn new(code: Refusal, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), retry: None }
-    }
-
-    /// The same, over after a while.
-    #[must_use]
-    pub fn after(mut self, wait: Duration) -> Self {
-        self.retry = Some(wait);
-        self
     }
 }

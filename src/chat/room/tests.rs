@@ -16,6 +16,7 @@ use super::*;
 use crate::chat::message::Join;
 use crate::chat::person::Visitor;
 use crate::chat::sampling::Reader;
+use crate::media::Signal;
 
 /// A viewer: what the page does, in short.
 #[derive(Debug)]

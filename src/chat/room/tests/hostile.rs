@@ -68,7 +68,7 @@ fn b32_thousands_who_come_and_go_leave_a_bounded_room() {
     world.pass(Duration::from_secs(30));
     assert!(world.room.people.len() <= 600, "{}", world.room.people.len());
     assert!(world.room.names.count() <= 1100, "{}", world.room.names.count());
-    assert!(world.room.requests.known.len() <= MAX_REQUESTS);
+    assert!(world.room.requests.len() <= MAX_REQUESTS);
     assert!(world.room.is_idle());
 }
 

@@ -3,8 +3,9 @@
 //! A sample of the viewers talks, and reads every comment: each carries the moment at which it was said. The others are a
 //! crowd that throws its bytes away; of them, some may be so slow that they read nothing at all.
 
+mod report;
+
 use std::cell::RefCell;
-use std::fmt::Write as _;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -12,7 +13,6 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use clap::Args;
-use serde::Serialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::Builder;
@@ -33,6 +33,7 @@ use super::target::source_address;
 use super::usage::Reading;
 use crate::clock;
 use crate::http::websocket::{self, Decoder, Incoming};
+use report::Report;
 
 /// After the last comment that counts, what is under way may still arrive.
 const GRACE: Duration = Duration::from_secs(2);
@@ -69,95 +70,6 @@ pub struct Options {
     pub joins: u32,
     #[command(flatten)]
     pub common: CommonOptions,
-}
-
-/// What was found out.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct Report {
-    viewers: u32,
-    rooms: u32,
-    slow_percent: u32,
-    /// Of the crowd.
-    ok: usize,
-    gone: usize,
-    stalled: usize,
-    short: usize,
-    /// Sent and acknowledged, of which so many a second.
-    comments_sent: u64,
-    comments_acknowledged: u64,
-    comments_per_second: f64,
-    /// Comments that a talker should have got and did not, in percent.
-    lost_percent: f64,
-    /// From said to read, by all talkers.
-    delivery: Option<Spread>,
-    /// From said to acknowledged: kept in the database.
-    acknowledged: Option<Spread>,
-    /// From the connection to the welcome.
-    join: Option<Spread>,
-    /// Events that the server wrote to viewers, a second.
-    delivered_per_second: f64,
-    mbit_per_second: f64,
-    server_percent: f64,
-    /// The server's processor time for each event that it wrote to a viewer.
-    cpu_ns_per_delivered: f64,
-    /// Growth of its anonymous memory, before anybody talks and at the end.
-    memory_per_viewer: f64,
-    memory_per_viewer_at_end: f64,
-    generator_percent: f64,
-    others_percent: f64,
-    failures: Vec<String>,
-}
-
-impl Report {
-    pub fn text(&self, json: bool) -> String {
-        if json {
-            // All fields are plain numbers and texts.
-            return serde_json::to_string_pretty(self).unwrap_or_default();
-        }
-        let spread = |spread: Option<Spread>| {
-            spread.map_or_else(
-                || "–".to_owned(),
-                |s| format!("{:.1} / {:.1} / {:.1} ms", s.p50_ms, s.p99_ms, s.max_ms),
-            )
-        };
-        let crowd =
-            format!("{} ok, {} gone, {} stalled, {} short", self.ok, self.gone, self.stalled, self.short);
-        let rows = [
-            ("viewers, rooms, slow", format!("{}, {}, {} %", self.viewers, self.rooms, self.slow_percent)),
-            ("the crowd", crowd),
-            (
-                "comments sent, acknowledged",
-                format!("{}, {}", self.comments_sent, self.comments_acknowledged),
-            ),
-            ("comments a second", format!("{:.1}", self.comments_per_second)),
-            ("lost", format!("{:.3} %", self.lost_percent)),
-            ("delivery p50 / p99 / max", spread(self.delivery)),
-            ("acknowledged p50 / p99 / max", spread(self.acknowledged)),
-            ("join p50 / p99 / max", spread(self.join)),
-            ("events delivered a second", format!("{:.0}", self.delivered_per_second)),
-            ("Mbit a second", format!("{:.1}", self.mbit_per_second)),
-            ("server", format!("{:.1} % of a processor", self.server_percent)),
-            ("processor time per delivered event", format!("{:.0} ns", self.cpu_ns_per_delivered)),
-            (
-                "memory per viewer, quiet / at the end",
-                format!(
-                    "{:.1} / {:.1} kB",
-                    self.memory_per_viewer / 1e3,
-                    self.memory_per_viewer_at_end / 1e3
-                ),
-            ),
-            ("generator, others", format!("{:.0} %, {:.0} %", self.generator_percent, self.others_percent)),
-        ];
-        let mut text = String::from("comments\n");
-        for (name, value) in rows {
-            // Writing to a string does not fail.
-            let _ = writeln!(text, "  {name:<38} {value}");
-        }
-        for failure in &self.failures {
-            let _ = writeln!(text, "  ! {failure}");
-        }
-        text
-    }
 }
 
 /// Measures what the options ask for.
