@@ -8,6 +8,7 @@ mod report;
 use std::cell::RefCell;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -91,7 +92,8 @@ pub(super) fn run(options: &Options) -> Result<Report, MeasureError> {
 /// What the talkers have seen.
 #[derive(Debug, Default)]
 struct Seen {
-    counting: bool,
+    /// Comments count that are said in this interval, whenever they arrive.
+    counted: Range<Duration>,
     /// Comments of the interval that counts, by all talkers.
     received: u64,
     sent: u64,
@@ -270,13 +272,13 @@ impl Audience {
     fn begin(&self, stage: &Stage) {
         stage.begin();
         self.crowd.begin(stage.now());
-        self.seen.borrow_mut().counting = true;
+        self.seen.borrow_mut().counted = stage.now()..Duration::MAX;
     }
 
     fn end(&self, stage: &Stage) {
         self.crowd.end(stage.now(), stage);
         stage.end();
-        self.seen.borrow_mut().counting = false;
+        self.seen.borrow_mut().counted.end = stage.now();
     }
 
     fn bytes_of_talkers(&self) -> u64 {
@@ -379,21 +381,18 @@ fn masked_pong(payload: &[u8]) -> Bytes {
 impl Seen {
     /// Looks at an event: comments say when they were said, and acknowledgements carry that in the request's id.
     fn read(&mut self, text: &str, now: Duration) {
-        if !self.counting {
-            return;
-        }
         let said = |mark: &str| -> Option<Duration> {
             let (_, rest) = text.split_once(mark)?;
             let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
             Some(Duration::from_nanos(digits.parse().ok()?))
         };
         if text.starts_with(r#"{"type":"comment""#) {
-            if let Some(at) = said("said at ") {
+            if let Some(at) = said("said at ").filter(|at| self.counted.contains(at)) {
                 self.received += 1;
                 self.deliveries.push(now.saturating_sub(at));
             }
         } else if text.starts_with(r#"{"type":"accepted""#) {
-            if let Some(at) = said(r#""id":"t"#) {
+            if let Some(at) = said(r#""id":"t"#).filter(|at| self.counted.contains(at)) {
                 self.acknowledged += 1;
                 self.acknowledgements.push(now.saturating_sub(at));
             }
@@ -410,11 +409,10 @@ async fn speak(options: Options, talkers: Vec<Talker>, seen: Rc<RefCell<Seen>>, 
         &talkers,
         |talker, at| {
             let nanos = at.as_nanos();
-            let text = format!(
+            format!(
                 r#"{{"type":"comment","id":"t{nanos}","text":"said at {nanos} by one of many in room {}"}}"#,
                 talker.room
-            );
-            Some(text)
+            )
         },
         &seen,
         &stage,
@@ -423,7 +421,7 @@ async fn speak(options: Options, talkers: Vec<Talker>, seen: Rc<RefCell<Seen>>, 
     let hearts = saying(
         options.hearts,
         &talkers,
-        |_, _| Some(r#"{"type":"react","kind":"❤","count":1}"#.to_owned()),
+        |_, _| r#"{"type":"react","kind":"❤","count":1}"#.to_owned(),
         &seen,
         &stage,
         false,
@@ -434,7 +432,7 @@ async fn speak(options: Options, talkers: Vec<Talker>, seen: Rc<RefCell<Seen>>, 
 async fn saying(
     rate: u32,
     talkers: &[Talker],
-    text: impl Fn(&Talker, Duration) -> Option<String>,
+    text: impl Fn(&Talker, Duration) -> String,
     seen: &Rc<RefCell<Seen>>,
     stage: &Stage,
     counts: bool,
@@ -445,11 +443,12 @@ async fn saying(
     let begin = Instant::from_std(clock::monotonic());
     for (number, talker) in talkers.iter().cycle().enumerate() {
         sleep_until(begin + Duration::from_secs(1).mul_f64(number as f64 / f64::from(rate))).await;
-        let Some(text) = text(talker, stage.now()) else { continue };
+        let said_at = stage.now();
+        let text = text(talker, said_at);
         // A talker whose connection is gone, or does not take it, says nothing.
         if talker.messages.try_send(websocket::client_text(text.as_bytes(), [7, 1, 9, 3])).is_ok() {
             let mut seen = seen.borrow_mut();
-            seen.sent += u64::from(counts && seen.counting);
+            seen.sent += u64::from(counts && seen.counted.contains(&said_at));
         }
     }
 }
