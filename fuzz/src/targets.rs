@@ -5,6 +5,11 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use onair::av::worker::ipc::{Decoder, FromWorker, Message, ToWorker};
+use onair::chat::message::{MAX_ID_LEN, Request};
+use onair::chat::names::Names;
+use onair::chat::person::{Role, UserId};
+use onair::chat::words::BlockedWords;
+use onair::chat::{tags, text};
 use onair::codec::aac::AudioSpecificConfig;
 use onair::codec::opus::OpusHead;
 use onair::codec::{self, aac, av1, h264, h265, nal, vp9};
@@ -14,6 +19,7 @@ use onair::format::flv::file::Reader;
 use onair::format::flv::{self, Demuxer, mux};
 use onair::format::rtp::{self, Packetizer, rtcp};
 use onair::format::scte35::SpliceInfoSection;
+use onair::http::websocket::{Decoder, Incoming};
 use onair::media::{AudioParams, Codec, Frame, Kind, MediaTime, Params, Track, TrackId, VideoParams};
 use onair::protocol::rtmp::wire::handshake::{
     ClientHandshake, PACKET_LENGTH, RANDOM_LENGTH, ServerHandshake,
@@ -34,13 +40,14 @@ use onair::protocol::webrtc::srtp::{MasterKey, OpenError, Opener, Profile, Seale
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const ALL: [Target; 23] = [
+pub const ALL: [Target; 25] = [
     ("amf0", amf0),
     ("amf3", amf3),
     ("asc", asc),
     ("avcc", avcc),
     ("chunks", chunks),
     ("cue_message", cue_message),
+    ("comment", comment),
     ("cursor", cursor),
     ("flv", flv),
     ("flv_file", flv_file),
@@ -58,6 +65,7 @@ pub const ALL: [Target; 23] = [
     ("sps", sps),
     ("srtcp", srtcp),
     ("stun", stun),
+    ("websocket", websocket),
 ];
 
 /// The first byte says how the rest is cut into pieces.
@@ -617,6 +625,45 @@ pub fn cursor(data: &[u8]) {
         assert_eq!(cursor.unwrap(wire as u16), Some(wire));
         if let Some(again) = cursor.sent(wire, &history) {
             assert_eq!((again.wire, again.packet.frame, again.ticks), (wire, frame, ticks));
+        }
+    }
+}
+
+/// What a viewer says to a room, and all that reads its text.
+pub fn comment(data: &[u8]) {
+    const MAX_CHARS: usize = 300;
+    let Ok(message) = std::str::from_utf8(data) else { return };
+    if let Ok(request) = Request::parse(message) {
+        assert!(request.id().is_none_or(|id| !id.is_empty() && id.len() <= MAX_ID_LEN));
+    }
+    if let Ok(cleaned) = text::clean(message, MAX_CHARS) {
+        assert!(cleaned.chars().count() <= MAX_CHARS && !cleaned.contains(char::is_control));
+        text::links(&cleaned);
+        BlockedWords::new(&["moron".to_owned(), "spam*".to_owned()]).are_in(&cleaned);
+        assert!(tags::hashtags(&cleaned).iter().all(|tag| !tag.is_empty() && !tag.contains(' ')));
+        let mut names = Names::default();
+        if names.take(UserId(1), Role::Guest, message).is_ok() {
+            assert!(names.take(UserId(2), Role::Guest, message).is_err(), "a name has one owner");
+        }
+        for rest in tags::mentions(&cleaned) {
+            names.at_beginning_of(rest);
+        }
+    }
+}
+
+/// A client's frames.
+pub fn websocket(data: &[u8]) {
+    const MAX_MESSAGE: usize = 300;
+    let mut decoder = Decoder::new(MAX_MESSAGE);
+    for piece in pieces(data) {
+        decoder.receive(piece);
+        loop {
+            match decoder.poll() {
+                Ok(Some(Incoming::Text(text))) => assert!(text.len() <= MAX_MESSAGE),
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(_) => return,
+            }
         }
     }
 }

@@ -33,9 +33,9 @@ const GRACE: Duration = Duration::from_secs(1);
 /// How long the machine's own limit is measured.
 const BASELINE: Duration = Duration::from_secs(5);
 /// Events that the runtime works on before it looks for new ones: a viewer's picture must not wait for many others.
-const EVENT_INTERVAL: u32 = 13;
+pub(super) const EVENT_INTERVAL: u32 = 13;
 /// Files beside the connections: listeners, a database, and what a server keeps in reserve.
-const SPARE_FILES: u64 = 1_500;
+pub(super) const SPARE_FILES: u64 = 1_500;
 
 /// Why there is no report.
 #[derive(Debug, Error)]
@@ -80,7 +80,7 @@ pub fn run(command: &Command) -> Result<Report, MeasureError> {
     })
 }
 
-async fn interrupted() {
+pub(super) async fn interrupted() {
     let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
     // Without handlers the signals end this process, and the kernel ends the server.
     let (Ok(mut interrupt), Ok(mut terminate)) = signals else { return std::future::pending().await };
@@ -321,6 +321,6 @@ impl Drop for Publishing {
     }
 }
 
-fn system(what: &'static str) -> impl FnOnce(io::Error) -> MeasureError {
+pub(super) fn system(what: &'static str) -> impl FnOnce(io::Error) -> MeasureError {
     move |error| MeasureError::System(what, error)
 }

@@ -19,6 +19,8 @@ use http::{Method, Response, Version};
 use http_body::Frame;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::upgrade::{Successor, Upgrade};
+
 /// Marks an answer that streams, as an extension. Over HTTP/1.1 its end is then the end of the connection; over
 /// HTTP/2 the mark changes nothing.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +37,8 @@ const MAX_GATHERED: usize = 512 << 10;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Slot {
     diverted: Arc<Mutex<Option<Diverted>>>,
+    /// What takes the connection over after an answer `101`.
+    upgrade: Arc<Mutex<Option<Upgrade>>>,
     /// All that was written to the connection has left it.
     flushed: Arc<AtomicBool>,
 }
@@ -56,6 +60,9 @@ impl Slot {
         response: Response<Body>,
     ) -> Response<Body> {
         let (mut head, body) = response.into_parts();
+        if let Some(upgrade) = head.extensions.remove::<Upgrade>() {
+            *self.upgrade.lock().unwrap_or_else(PoisonError::into_inner) = Some(upgrade);
+        }
         if head.extensions.remove::<Streaming>().is_none() || method == Method::HEAD {
             return Response::from_parts(head, body);
         }
@@ -72,6 +79,11 @@ impl Slot {
             return None;
         }
         self.diverted.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// What takes the connection over, once HTTP is done with it.
+    pub(super) fn successor(&self) -> Option<Successor> {
+        self.upgrade.lock().unwrap_or_else(PoisonError::into_inner).take()?.take()
     }
 
     /// Watches when what is written to a connection has left it.

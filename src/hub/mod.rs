@@ -29,7 +29,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use channel::{Channel, Dismissal, Protocol, PublishError, Publisher, Status, SubscribeError, Viewer};
+pub use channel::{
+    Channel, Dismissal, OnAir, Protocol, PublishError, Publisher, Status, SubscribeError, Viewer,
+};
 pub use conversion::{Conversion, Converter, Later, Refusal};
 pub use feed::Start;
 pub use item::{Batch, Item};

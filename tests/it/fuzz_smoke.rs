@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use onair::format::flv::file::TagKind;
 use onair::format::rtp::{Extension, Header, rtcp};
+use onair::http::websocket::client_text;
 use onair::media::{Codec, Frame, MediaTime, Track, TrackId};
 
 use crate::support::webrtc::stun::Stun;
@@ -129,8 +130,25 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
         "rtcp" => vec![rtcp_compound()],
         "rtp" => rtp_packets(),
         "scte35" => vectors("scte35.json", "base64"),
+        "comment" => comments(),
+        "websocket" => vec![
+            comments().iter().flat_map(|text| client_text(text, [1, 2, 3, 4]).to_vec()).collect(),
+            vec![0, 0x89, 0x82, 0, 0, 0, 0, 1, 2, 0x01, 0x81, 0, 0, 0, 0, b'a', 0x80, 0x80, 0, 0, 0, 0],
+        ],
         other => panic!("{other} has no seeds"),
     }
+}
+
+/// Requests to a room, and texts that are hard to read.
+fn comments() -> Vec<Vec<u8>> {
+    let texts = [
+        r##"{"type":"comment","id":"a1","text":"hello @Ben #Küche","time_ns":1,"reply_to":2}"##,
+        r#"{"type":"moderate","id":"b","act":{"do":"ban","user":"00000000000000ff","scope":"network"},"reason":"x"}"#,
+        r#"{"type":"join","v":1,"last":50,"after":7,"epoch":9,"name":"Ann","token":"a.b.c"}"#,
+        r#"{"type":"react","kind":"❤","count":3}"#,
+        "z\u{335}\u{336}\u{337}\u{338}\u{202e}gnirts \u{200b}👩\u{200d}👧 m o r o n https://a.example/#x",
+    ];
+    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
 }
 
 /// The messages of a recording as the target `flv` reads them.

@@ -2,6 +2,7 @@
 
 mod api;
 mod cache;
+mod comments;
 mod fanout;
 mod fuzz_smoke;
 mod hls;

@@ -3,6 +3,7 @@
 //! Nothing sleeps: what happens elsewhere is waited for on a socket, and every wait has [`DEADLINE`].
 
 pub mod bystander;
+pub mod chat;
 pub mod fixture;
 pub mod fmp4;
 pub mod hls;
@@ -23,6 +24,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 pub use bystander::Bystander;
+pub use chat::ChatClient;
 pub use fixture::Fixture;
 pub use packet::{Content, Packet};
 pub use peer::Peer;
