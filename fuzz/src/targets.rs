@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use onair::av::worker::ipc::{Decoder, FromWorker, Message, ToWorker};
 use onair::chat::message::{MAX_ID_LEN, Request};
 use onair::chat::names::Names;
-use onair::chat::person::{Role, UserId};
+use onair::chat::person::{self, UserId};
 use onair::chat::words::BlockedWords;
 use onair::chat::{tags, text};
 use onair::codec::aac::AudioSpecificConfig;
@@ -19,7 +19,7 @@ use onair::format::flv::file::Reader;
 use onair::format::flv::{self, Demuxer, mux};
 use onair::format::rtp::{self, Packetizer, rtcp};
 use onair::format::scte35::SpliceInfoSection;
-use onair::http::websocket::{Decoder, Incoming};
+use onair::http::websocket::{self, Incoming};
 use onair::media::{AudioParams, Codec, Frame, Kind, MediaTime, Params, Track, TrackId, VideoParams};
 use onair::protocol::rtmp::wire::handshake::{
     ClientHandshake, PACKET_LENGTH, RANDOM_LENGTH, ServerHandshake,
@@ -642,8 +642,8 @@ pub fn comment(data: &[u8]) {
         BlockedWords::new(&["moron".to_owned(), "spam*".to_owned()]).are_in(&cleaned);
         assert!(tags::hashtags(&cleaned).iter().all(|tag| !tag.is_empty() && !tag.contains(' ')));
         let mut names = Names::default();
-        if names.take(UserId(1), Role::Guest, message).is_ok() {
-            assert!(names.take(UserId(2), Role::Guest, message).is_err(), "a name has one owner");
+        if names.take(UserId(1), person::Role::Guest, message).is_ok() {
+            assert!(names.take(UserId(2), person::Role::Guest, message).is_err(), "a name has one owner");
         }
         for rest in tags::mentions(&cleaned) {
             names.at_beginning_of(rest);
@@ -654,7 +654,7 @@ pub fn comment(data: &[u8]) {
 /// A client's frames.
 pub fn websocket(data: &[u8]) {
     const MAX_MESSAGE: usize = 300;
-    let mut decoder = Decoder::new(MAX_MESSAGE);
+    let mut decoder = websocket::Decoder::new(MAX_MESSAGE);
     for piece in pieces(data) {
         decoder.receive(piece);
         loop {
