@@ -15,5 +15,5 @@ pub mod stun;
 pub use player::WhepPlayer;
 pub use publisher::WhipPublisher;
 pub use recording::{Recording, Unit, essence};
-pub use session::{Options, Session};
+pub use session::Options;
 pub use signalling::Resource;
