@@ -182,7 +182,7 @@ async fn b29_a_storm_of_nacks_is_answered_with_no_more_than_was_sent() {
     let nobodys: Vec<Vec<u8>> = (0..20).map(|_| nack(ssrc ^ 0xffff, (0..200).collect())).collect();
     handmade.send(&nobodys).await;
     let pli = handmade.pli();
-    handmade.send(&[pli.clone()]).await;
+    handmade.send(std::slice::from_ref(&pli)).await;
     stage.server.until_counted(KEYFRAMES, 1.0).await;
     assert_eq!(stage.server.metrics().await.value(SENT_AGAIN), 0.0);
 

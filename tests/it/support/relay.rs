@@ -111,12 +111,6 @@ impl Relay {
         Self { address, shared }
     }
 
-    /// Changes the path.
-    pub fn set(&self, up: Path, down: Path) {
-        let mut state = self.shared.state.lock().unwrap();
-        (state.up, state.down) = (up, down);
-    }
-
     /// From now on the server sees the peer at another address, as when a phone changes its network.
     pub fn reroute(&self) {
         self.shared.state.lock().unwrap().reroute = true;
@@ -141,10 +135,13 @@ async fn socket() -> UdpSocket {
     socket
 }
 
+/// When a datagram goes on, its number, whether it goes up, and what it is.
+type Waiting = (Instant, u64, bool, Vec<u8>);
+
 /// When each datagram goes on.
 #[derive(Default)]
 struct Schedule {
-    waiting: BinaryHeap<Reverse<(Instant, u64, bool, Vec<u8>)>>,
+    waiting: BinaryHeap<Reverse<Waiting>>,
     number: u64,
     /// Per direction: when the line is free, and the latest due time of one that may not be overtaken.
     free_at: [Option<Instant>; 2],
@@ -170,14 +167,13 @@ impl Schedule {
             return;
         }
         let mut due = now;
-        if path.rate > 0 {
+        if let Some(nanos) = (datagram.len() as u64 * 8_000_000_000).checked_div(path.rate) {
             let start = self.free_at[at].map_or(now, |free| free.max(now));
             if start - now > path.queue {
                 state.counts[at].lost += 1;
                 return;
             }
-            let bits = datagram.len() as u64 * 8;
-            due = start + Duration::from_nanos(bits * 1_000_000_000 / path.rate);
+            due = start + Duration::from_nanos(nanos);
             self.free_at[at] = Some(due);
         }
         let most = path.jitter.as_nanos() as u64;

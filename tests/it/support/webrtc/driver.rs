@@ -61,17 +61,8 @@ pub enum Happening {
     Connected,
     /// A frame is whole.
     Frame(Frame),
-    /// A media packet came.
-    Packet {
-        /// Its source.
-        ssrc: u32,
-        /// Its payload type.
-        payload_type: u8,
-        /// Its number.
-        sequence: u16,
-        /// Its RTP time.
-        timestamp: u32,
-    },
+    /// A media packet came, of this source.
+    Packet(u32),
     /// A report came.
     Report(Report),
     /// The server reports so many packets lost.
@@ -237,12 +228,7 @@ impl Driver {
 
     fn raw_packet(&mut self, packet: RawPacket) {
         match packet {
-            RawPacket::RtpRx(header, _) => self.tell(Happening::Packet {
-                ssrc: *header.ssrc,
-                payload_type: *header.payload_type,
-                sequence: header.sequence_number,
-                timestamp: header.timestamp,
-            }),
+            RawPacket::RtpRx(header, _) => self.tell(Happening::Packet(*header.ssrc)),
             RawPacket::RtcpRx(Rtcp::SenderReport(report)) => {
                 let info = report.sender_info;
                 self.tell(Happening::Report(Report {

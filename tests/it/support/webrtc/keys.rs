@@ -12,7 +12,10 @@ use str0m::crypto::{CryptoError, from_feature_flags};
 
 /// Where a session leaves its keys. Clones are the same place.
 #[derive(Clone, Debug, Default)]
-pub struct Keys(Arc<Mutex<Option<(Vec<u8>, SrtpProfile)>>>);
+pub struct Keys(Arc<Mutex<Option<Material>>>);
+
+/// What DTLS exports.
+type Material = (Vec<u8>, SrtpProfile);
 
 impl Keys {
     /// A provider whose sessions leave their keys here. It is never freed: the library wants it for ever.

@@ -121,7 +121,7 @@ impl WhepPlayer {
             Happening::Frame(frame) if frame.codec.kind() == Kind::Video => self.pictures.push(frame),
             Happening::Frame(frame) => self.sounds.push(frame),
             Happening::Report(report) => self.reports.push(report),
-            Happening::Packet { ssrc, .. } => {
+            Happening::Packet(ssrc) => {
                 self.tally.packets += 1;
                 self.tally.sources.insert(ssrc);
             }

@@ -66,12 +66,6 @@ impl Recording {
         self
     }
 
-    /// Only sound, or only pictures.
-    pub fn only(mut self, kind: Kind) -> Self {
-        self.units.retain(|unit| unit.codec.kind() == kind);
-        self
-    }
-
     /// The codecs in it.
     pub fn codecs(&self) -> Vec<Codec> {
         let mut codecs: Vec<Codec> = Vec::new();
@@ -86,11 +80,6 @@ impl Recording {
     /// The frames of one kind.
     pub fn of(&self, kind: Kind) -> Vec<&Unit> {
         self.units.iter().filter(|unit| unit.codec.kind() == kind).collect()
-    }
-
-    /// The time of the first picture.
-    pub fn begins(&self) -> u32 {
-        self.of(Kind::Video)[0].millis
     }
 
     /// Stretches that end with a picture each.

@@ -49,8 +49,6 @@ pub struct Session {
     pub resource: Resource,
     /// The keys of the session, once it is connected.
     pub keys: Keys,
-    /// Where its datagrams come from.
-    pub local: SocketAddr,
     answer: String,
     server_udp: SocketAddr,
     via: Option<SocketAddr>,
@@ -65,7 +63,6 @@ pub struct Offering {
     driver: Driver,
     pending: SdpPendingOffer,
     keys: Keys,
-    local: SocketAddr,
     via: Option<SocketAddr>,
     happenings: mpsc::UnboundedReceiver<Happening>,
 }
@@ -103,7 +100,7 @@ impl Offering {
         let mut driver = Driver::new(rtc, socket, options.via.unwrap_or(server.udp), teller);
         driver.sections = sections;
         let offer = (options.edit)(offer.to_sdp_string());
-        Self { offer, driver, pending, keys, local, via: options.via, happenings }
+        Self { offer, driver, pending, keys, via: options.via, happenings }
     }
 
     /// POSTs the offer.
@@ -127,7 +124,6 @@ impl Offering {
         Session {
             resource,
             keys: self.keys,
-            local: self.local,
             answer: told,
             server_udp: server.udp,
             via: self.via,
@@ -208,11 +204,6 @@ impl Session {
             line.to_owned()
         };
         IceCreds { ufrag: value("a=ice-ufrag:"), pass: value("a=ice-pwd:") }
-    }
-
-    /// The answer, as this peer took it.
-    pub fn answer(&self) -> &str {
-        &self.answer
     }
 
     /// Its own ICE credentials.
