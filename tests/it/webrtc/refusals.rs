@@ -11,7 +11,8 @@ use crate::support::{Encoder, Fixture, Server, WhepPlayer};
 
 /// What a viewer is told of a broadcast of this recording: status, code and words.
 async fn told(name: &str) -> (u16, String, String) {
-    let server = Server::patient().await;
+    // Where there is a media worker, it makes of it what WebRTC carries.
+    let server = Server::with(|config| config.worker.max_jobs = 0).await;
     let channel = server.channel("kitchen").await;
     let mut encoder = Encoder::publish(server.rtmp, &channel.key).await;
     encoder.send(&Fixture::read(name).tags[..40]).await;
