@@ -33,9 +33,9 @@ const GRACE: Duration = Duration::from_secs(1);
 /// How long the machine's own limit is measured.
 const BASELINE: Duration = Duration::from_secs(5);
 /// Events that the runtime works on before it looks for new ones: a viewer's picture must not wait for many others.
-pub(super) const EVENT_INTERVAL: u32 = 13;
+const EVENT_INTERVAL: u32 = 13;
 /// Files beside the connections: listeners, a database, and what a server keeps in reserve.
-pub(super) const SPARE_FILES: u64 = 1_500;
+const SPARE_FILES: u64 = 1_500;
 
 /// Why there is no report.
 #[derive(Debug, Error)]
@@ -66,7 +66,15 @@ pub enum MeasureError {
 
 /// Measures what the command asks for.
 pub fn run(command: &Command) -> Result<Report, MeasureError> {
-    let files = command.clients() as u64 + SPARE_FILES;
+    on_the_generator(command.clients(), async |cores| measure(command, cores).await)
+}
+
+/// Runs a measurement with this many connections on the generator's processor, until it ends or somebody wants it to.
+pub(super) fn on_the_generator<R>(
+    clients: usize,
+    measurement: impl AsyncFnOnce(Cores) -> Result<R, MeasureError>,
+) -> Result<R, MeasureError> {
+    let files = clients as u64 + SPARE_FILES;
     machine::allow_open_files(files).map_err(system("the limit on open files cannot be raised"))?;
     let cores = Cores::choose().map_err(system("processor affinity"))?;
     machine::pin(cores.generator).map_err(system("processor affinity"))?;
@@ -74,13 +82,13 @@ pub fn run(command: &Command) -> Result<Report, MeasureError> {
     let runtime = runtime.map_err(system("the runtime does not start"))?;
     LocalSet::new().block_on(&runtime, async {
         tokio::select! {
-            report = measure(command, cores) => report,
+            report = measurement(cores) => report,
             () = interrupted() => Err(MeasureError::Interrupted),
         }
     })
 }
 
-pub(super) async fn interrupted() {
+async fn interrupted() {
     let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
     // Without handlers the signals end this process, and the kernel ends the server.
     let (Ok(mut interrupt), Ok(mut terminate)) = signals else { return std::future::pending().await };

@@ -16,6 +16,8 @@ use crate::clock;
 use crate::http::{ClientAddress, RequestHost};
 use crate::media::ChannelName;
 
+/// Where a browser says how a request's page and server are related (Fetch Metadata Request Headers §2.3).
+const SEC_FETCH_SITE: &str = "sec-fetch-site";
 /// How long an invitation holds.
 const INVITATION_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
@@ -37,7 +39,7 @@ pub(super) enum Stranger {
     /// Its origin is none of ours.
     #[error("pages of this origin may not connect; the operator can allow it with chat.origins")]
     Origin,
-    /// A cookie without an origin: no browser does that.
+    /// A cookie from who knows where: no browser of today does that.
     #[error("a request with our cookies needs an Origin")]
     NoOrigin,
     /// The system gives no random numbers.
@@ -128,7 +130,12 @@ impl Shared {
     /// Whether the request's cookies count.
     fn is_own_page(&self, headers: &HeaderMap, host: Option<&RequestHost>) -> Result<bool, Stranger> {
         let Some(origin) = headers.get(ORIGIN) else {
-            return if Viewers::shown(headers) { Err(Stranger::NoOrigin) } else { Ok(false) };
+            // Browsers leave it out where a page asks its own server, and say so; no page can write this header.
+            let is_same = headers.get(SEC_FETCH_SITE).is_some_and(|site| site == "same-origin");
+            return match Viewers::shown(headers) {
+                true if !is_same => Err(Stranger::NoOrigin),
+                _ => Ok(is_same),
+            };
         };
         let origin = origin.to_str().map_err(|_| Stranger::Origin)?;
         let authority = origin.split_once("://").map(|(_, authority)| authority);

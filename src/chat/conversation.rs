@@ -1,11 +1,10 @@
 //! The conversation over a WebSocket, once HTTP is done with the connection.
 
-use std::collections::VecDeque;
-use std::io::{self, IoSlice};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::BytesMut;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -21,6 +20,7 @@ use crate::clock;
 use crate::http::Duplex;
 use crate::http::websocket::{self, Decoder, FrameError, Incoming};
 use crate::media::ChannelName;
+use crate::net::vectored;
 
 /// How long somebody may take to come in after the handshake.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -30,8 +30,6 @@ const PING_INTERVAL: Duration = Duration::from_secs(25);
 const GOODBYE: Duration = Duration::from_secs(2);
 /// Read at a time. A comment is shorter.
 const READ: usize = 512;
-/// Slices of one write.
-const MAX_SLICES: usize = 32;
 
 /// A WebSocket with somebody at the other end.
 pub(super) struct Conversation {
@@ -132,7 +130,7 @@ impl Conversation {
             };
             match happened {
                 Happened::Delivery(delivery) => {
-                    write_all(&mut self.io, delivery.slices).await?;
+                    vectored::write_all(&mut self.io, delivery.slices.into()).await?;
                     if delivery.last {
                         drop(feed);
                         return self.end(1008).await;
@@ -179,26 +177,4 @@ fn refusal(refused: Refused) -> Event {
     let Refused { code, message, retry } = refused;
     let retry_ms = retry.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
     Event::Refused { id: None, code, message, retry_ms }
-}
-
-async fn write_all(io: &mut Box<dyn Duplex>, slices: Vec<Bytes>) -> io::Result<()> {
-    let mut waiting = VecDeque::from(slices);
-    while !waiting.is_empty() {
-        let mut buffers = [IoSlice::new(&[]); MAX_SLICES];
-        let count = waiting.len().min(MAX_SLICES);
-        buffers.iter_mut().zip(&waiting).for_each(|(buffer, bytes)| *buffer = IoSlice::new(bytes));
-        let mut written = io.write_vectored(&buffers[..count]).await?;
-        if written == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
-        }
-        while let Some(first) = waiting.front_mut() {
-            if first.len() > written {
-                first.advance(written);
-                break;
-            }
-            written -= first.len();
-            waiting.pop_front();
-        }
-    }
-    Ok(())
 }

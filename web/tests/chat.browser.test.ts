@@ -231,3 +231,21 @@ test('viewers talk, and order is kept in place', { timeout: 240_000 }, async () 
   console.log(`screenshots are in ${screenshots}`)
   for (const visit of [ann, ben, host, mod]) await visit.close()
 })
+
+test('where WebSockets are blocked, the same is said over an event stream', async () => {
+  broadcaster = new Broadcaster(await server.createChannel('garden', 'Roses'), 'demo.flv')
+  const visit = await Visit.open(browser, `${server.url}/garden`, PHONE, (page) =>
+    page.addInitScript(`
+      globalThis.WebSocket = class {
+        static OPEN = 1
+        constructor() { setTimeout(() => this.onclose?.()) }
+        close() {}
+      }
+    `),
+  )
+  await arrived(visit)
+  await say(visit, 'by another way')
+  await sees(visit, 'by another way')
+  assert.ok(visit.complaints.every((complaint) => !complaint.includes('403')), visit.complaints.join(' | '))
+  await visit.close()
+})

@@ -16,15 +16,14 @@ use bytes::{Bytes, BytesMut};
 use clap::Args;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::runtime::Builder;
 use tokio::sync::mpsc;
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::crowd::{Crowd, Tally};
 use super::http::Connection;
 use super::machine::{self, Cores};
-use super::measure::{EVENT_INTERVAL, MeasureError, SPARE_FILES, interrupted, system};
+use super::measure::{MeasureError, on_the_generator, system};
 use super::options::CommonOptions;
 use super::report::{Spread, percent};
 use super::samples::Samples;
@@ -75,18 +74,7 @@ pub struct Options {
 
 /// Measures what the options ask for.
 pub(super) fn run(options: &Options) -> Result<Report, MeasureError> {
-    let files = u64::from(options.viewers) + SPARE_FILES;
-    machine::allow_open_files(files).map_err(system("the limit on open files cannot be raised"))?;
-    let cores = Cores::choose().map_err(system("processor affinity"))?;
-    machine::pin(cores.generator).map_err(system("processor affinity"))?;
-    let runtime = Builder::new_current_thread().enable_all().event_interval(EVENT_INTERVAL).build();
-    let runtime = runtime.map_err(system("the runtime does not start"))?;
-    LocalSet::new().block_on(&runtime, async {
-        tokio::select! {
-            report = measure(options, cores) => report,
-            () = interrupted() => Err(MeasureError::Interrupted),
-        }
-    })
+    on_the_generator(options.viewers as usize, async |cores| measure(options, cores).await)
 }
 
 /// What the talkers have seen.

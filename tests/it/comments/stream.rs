@@ -100,3 +100,25 @@ async fn b32_a_post_needs_the_secret_of_its_stream() {
     let missing = request(server.http, "GET", "/api/v1/channels/nobody/room", &[], b"").await;
     assert_eq!(missing.status, 404);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_browser_is_known_on_the_stream_too_though_it_sends_no_origin_there() {
+    let server = open_room(|_| {}).await;
+    let origin = format!("http://{}", server.http);
+    let answer = request(server.http, "POST", "/api/v1/viewer", &[("origin", &origin)], b"").await;
+    let cookie = answer.header("set-cookie").and_then(|cookie| cookie.split(';').next()).unwrap().to_owned();
+    let user = |welcome: Value| welcome["you"]["user"].clone();
+    let mut first =
+        Events::open(&server, "", &[("cookie", &cookie), ("sec-fetch-site", "same-origin")]).await;
+    let mut again =
+        Events::open(&server, "", &[("cookie", &cookie), ("sec-fetch-site", "same-origin")]).await;
+    let mut other = Events::open(&server, "", &[("sec-fetch-site", "same-origin")]).await;
+    let known = user(first.next().await);
+    assert_eq!(user(again.next().await), known);
+    assert_ne!(user(other.next().await), known);
+    for site in ["cross-site", "same-site", "none", ""] {
+        let headers = [("cookie", cookie.as_str()), ("sec-fetch-site", site)];
+        let answer = request(server.http, "GET", "/api/v1/channels/kitchen/room", &headers, b"").await;
+        assert_eq!(answer.status, 403, "{site}");
+    }
+}
