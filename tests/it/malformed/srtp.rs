@@ -10,8 +10,9 @@ use onair::protocol::webrtc::srtp::{MasterKey, Profile, Sealer};
 
 use super::stage::Stage;
 use crate::support::relay::Direction;
-use crate::support::webrtc::{Options, Unit};
-use crate::support::{Recording, Relay, WhepPlayer, WhipPublisher};
+use crate::support::webrtc::recording::essence_of_payload;
+use crate::support::webrtc::{Options, Unit, essence, player};
+use crate::support::{Encoder, Fixture, Recording, Relay, WhepPlayer, WhipPublisher};
 
 fn is_media(datagram: &[u8]) -> bool {
     demux::kind(datagram) == Some(Datagram::Rtp)
@@ -178,8 +179,9 @@ impl Handmade {
         publisher.session.mute(is_media).await;
         let (ssrc, payload_type) = publisher.session.run(|driver| driver.source(Codec::Opus)).await;
         stage.server.until_tracks("kitchen", 1).await;
-        let mut player = WhepPlayer::join(&stage.server, "kitchen").await;
-        player.look();
+        let player = WhepPlayer::join(&stage.server, "kitchen").await;
+        // He is in before the server knows it.
+        stage.server.until_at("onair_viewers{protocol=\"webrtc\"}", 1.0).await;
         Self { sealer: publisher.session.sealer(), publisher, player, ssrc, payload_type }
     }
 
@@ -217,4 +219,66 @@ async fn b29_sequence_numbers_wrap_and_the_rollover_counter_is_not_talked_into_j
     assert!(places.windows(2).all(|pair| pair[1] > pair[0]), "{places:?}");
     assert!([35, 36, 37].iter().all(|place| places.contains(place)), "what wrapped is missing: {places:?}");
     stage.is_unharmed().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b29_a_viewers_sequence_numbers_wrap_without_a_gap_and_what_is_lost_there_is_sent_again() {
+    let mut stage = Stage::set().await;
+    let relay = Relay::tampering(stage.server.udp, {
+        let mut count = 0;
+        // Now and then one is lost, so that some are lost around the wrap.
+        move |direction, datagram| {
+            count += u32::from(direction == Direction::Down && is_media(datagram));
+            direction == Direction::Up || !is_media(datagram) || count % 997 != 0
+        }
+    })
+    .await;
+    // A hundred packets a picture, and a first number below 2^15: some six hundred pictures are enough to wrap.
+    let large = Fixture::read("video-only").enlarged(110_000).tags;
+    let mut encoder = Encoder::publish(stage.server.rtmp, &stage.channel.key).await;
+    encoder.send(&large[..2]).await;
+    stage.server.until_tracks("kitchen", 1).await;
+    let options = Options {
+        via: Some(relay.address),
+        // Ten times faster than real time, many packets come before the one that is sent again.
+        configure: |config| config.set_reordering_size_video(5_000),
+        ..player::without_sound()
+    };
+    let mut player = WhepPlayer::with(&stage.server, "kitchen", options).await;
+    player.until_pictures(1).await;
+    let start = player.pictures[0].ticks;
+    for number in 1..700 {
+        let mut tag = large[1 + number % 180].clone();
+        tag.timestamp_ms = number as u32 * 33;
+        encoder.send(&[tag]).await;
+        // A lost last packet shows with the next picture.
+        let shown = number.saturating_sub(3) as u64 * 33 * 90;
+        player
+            .until(|player| player.pictures.last().is_some_and(|frame| frame.ticks + 90 >= start + shown))
+            .await;
+        if has_wrapped(&player) {
+            break;
+        }
+    }
+    assert!(has_wrapped(&player), "{:?}", player.tally);
+    // What was lost came again, before the wrap and after it; where the machine itself loses more, not all of it.
+    let pictures = &player.pictures;
+    assert!(
+        player.tally.nacked > 10 && pictures.len() > 300,
+        "{} pictures, {:?}",
+        pictures.len(),
+        player.tally
+    );
+    let known: Vec<_> = crate::support::fixture::packets(&large);
+    for frame in pictures {
+        let number = usize::try_from((frame.ticks - start + 45) / (33 * 90)).expect("a number");
+        let sent = essence_of_payload(Codec::H264, &known[number % 180].payload);
+        assert!(essence(frame.codec, &frame.data) == sent, "picture {number} is another");
+    }
+    stage.is_unharmed().await;
+}
+
+/// The numbers have come to their end, and begun again.
+fn has_wrapped(player: &WhepPlayer) -> bool {
+    player.pictures.last().is_some_and(|frame| *frame.sequence.end() > 66_000)
 }

@@ -3,13 +3,23 @@
 use std::time::Duration;
 
 use onair::format::flv::file::Tag;
-use onair::media::Kind;
+use onair::media::{Codec, Kind};
 
 use super::stage::{essence_of, on_air_over_whip};
 use super::{essence, stage};
 use crate::support::relay::{Direction, Path};
+use crate::support::webrtc::driver::Frame;
 use crate::support::webrtc::{Options, Recording, Unit};
-use crate::support::{Encoder, Relay, Server, WhepPlayer};
+use crate::support::{Encoder, Relay, Server, WhepPlayer, WhipPublisher};
+
+/// 5 % lost, 20 ms and up to 50 ms more, one in 50 overtaken.
+const ROUGH: Path = Path {
+    loss_one_in: 20,
+    delay: Duration::from_millis(20),
+    jitter: Duration::from_millis(50),
+    reorder_one_in: 50,
+    ..Path::CLEAN
+};
 
 /// How often a source that runs by the clock sends a picture.
 const PERIOD: Duration = Duration::from_millis(33);
@@ -19,6 +29,79 @@ fn clock() -> tokio::time::Interval {
     let mut clock = tokio::time::interval(PERIOD);
     clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     clock
+}
+
+/// Sends stretches of a recording by the clock, and goes round again, until the viewer has got so many pictures.
+async fn by_the_clock(
+    publisher: &mut WhipPublisher,
+    player: &mut WhepPlayer,
+    steps: &[&[Unit]],
+    wanted: usize,
+) {
+    let round = steps.last().and_then(|step| step.last()).expect("pictures").millis + 33;
+    let mut ticks = clock();
+    let mut count = 0;
+    while player.pictures.len() < wanted {
+        tokio::select! {
+            _ = ticks.tick() => {
+                let rounds = u32::try_from(count / steps.len()).expect("a few rounds");
+                let later = |unit: &Unit| Unit { millis: unit.millis + rounds * round, ..unit.clone() };
+                let step: Vec<Unit> = steps[count % steps.len()].iter().map(later).collect();
+                publisher.send(&step).await;
+                count += 1;
+            }
+            () = player.step() => {}
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_picture_arrives_at_five_percent_loss_both_ways() {
+    let server = Server::start().await;
+    let channel = server.channel("kitchen").await;
+    let recording = Recording::read("h264-opus");
+    let up = Relay::start(server.udp, 11, ROUGH, ROUGH).await;
+    let down = Relay::start(server.udp, 22, ROUGH, ROUGH).await;
+    let via = |relay: &Relay| Options { via: Some(relay.address), ..WhipPublisher::of(Codec::H264) };
+
+    let mut publisher = WhipPublisher::with(&server, &channel, via(&up)).await;
+    server.until_live("kitchen", true).await;
+    publisher.send(recording.steps().next().expect("a keyframe")).await;
+    let steps: Vec<&[Unit]> = recording.steps().collect();
+    // Whatever is lost of the first picture is asked for again when there is a second.
+    let mut ticks = clock();
+    let mut rest = steps[1..].iter();
+    while server.show("kitchen").await["tracks"].as_array().map_or(0, Vec::len) < 2 {
+        ticks.tick().await;
+        publisher.send(rest.next().expect("six seconds are enough")).await;
+    }
+    let mut player = WhepPlayer::with(&server, "kitchen", via(&down)).await;
+    let left = rest.as_slice();
+    by_the_clock(&mut publisher, &mut player, left, left.len()).await;
+
+    let known: Vec<_> = recording.of(Kind::Video).iter().map(|unit| unit.essence()).collect();
+    let place =
+        |frame: &Frame| known.iter().position(|known| *known == essence(frame)).expect("a known picture");
+    let places: Vec<usize> = player.pictures.iter().map(place).collect();
+    for pair in places.windows(2).take(left.len() - 20) {
+        assert!(pair[1] == pair[0] + 1 || pair[1] < pair[0], "picture {} follows {}", pair[1], pair[0]);
+    }
+    player.assert_no_gap(Kind::Video);
+    publisher.look();
+    println!(
+        "up: {:?}, the server reported {} lost; down: {:?}, {:?}, {} sent again",
+        up.counts(Direction::Up),
+        publisher.nacked,
+        down.counts(Direction::Down),
+        player.tally,
+        server.metrics().await.value("onair_webrtc_retransmitted_total"),
+    );
+    assert!(up.counts(Direction::Up).lost > 5 && publisher.nacked > 0, "nothing was lost on the way up");
+    assert!(
+        down.counts(Direction::Down).lost > 5 && player.tally.nacked > 0,
+        "nothing was lost on the way down"
+    );
+    assert!(server.metrics().await.value("onair_webrtc_retransmitted_total") > 0.0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
