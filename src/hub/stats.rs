@@ -123,8 +123,8 @@ impl SourceStats {
         }
         if self.reordered {
             warnings.push(
-                "The picture has B-frames: they add delay, and browsers cannot show them over WebRTC. Choose the \
-                 encoder's \"zerolatency\" tune or 0 B-frames."
+                "The picture has B-frames: they add delay, and browsers show them over WebRTC only after a \
+                 conversion. Choose the encoder's \"zerolatency\" tune or 0 B-frames."
                     .to_owned(),
             );
         }

@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test'
 import type { Browser, Page } from 'playwright-core'
 
 import { launch } from './support/browser.ts'
-import { Broadcaster, Server, eventually } from './support/server.ts'
+import { Broadcaster, Server, eventually, hasMediaWorker } from './support/server.ts'
 
 const PATIENCE_MS = 30_000
 
@@ -31,9 +31,9 @@ interface Received {
 }
 
 /** A page on the server, so that its requests are of the same origin. */
-async function open(): Promise<Page> {
+async function open(of = server): Promise<Page> {
   const page = await browser.newPage()
-  await page.goto(`${server.url}/api/v1/server`)
+  await page.goto(`${of.url}/api/v1/server`)
   await page.evaluate('globalThis.__name = (value) => value')
   return page
 }
@@ -171,9 +171,27 @@ test('where a network lets no UDP through, the same goes over TCP', async () => 
   await broadcaster.kill()
 })
 
-test('what WebRTC does not carry is refused with the reason, and nothing live with when to come back', async () => {
-  const address = await server.createChannel('market', 'At the market')
+test('a source with B-frames is watched with every picture, made without', { skip: !hasMediaWorker && 'there is no media worker' }, async () => {
+  const broadcaster = new Broadcaster(await server.createChannel('harbour', 'At the harbour'), 'h264-bframes-aac.flv')
   const page = await open()
+  const answer = await eventually('the channel is live', PATIENCE_MS, async () => {
+    const answer = await watch(page, 'harbour')
+    return answer.status !== 409 && answer
+  })
+  assert.equal(answer.status, 201, answer.text)
+  await eventually('picture and sound', PATIENCE_MS, async () => {
+    const streams = await received(page)
+    const [video, audio] = ['video', 'audio'].map((kind) => streams.find((stream) => stream.kind === kind))
+    return video && audio && video.frames > 60 && audio.packets > 100
+  })
+  await page.close()
+  await broadcaster.kill()
+})
+
+test('what WebRTC does not carry is refused with the reason, and nothing live with when to come back', async () => {
+  const alone = await Server.start('serve', { webRtc: true, settings: { ONAIR_WORKER__MAX_JOBS: '0' } })
+  const page = await open(alone)
+  const address = await alone.createChannel('market', 'At the market')
   assert.equal((await watch(page, 'market')).status, 409)
   const broadcaster = new Broadcaster(address, 'h264-bframes-aac.flv')
   const refusal = await eventually('the channel is live', PATIENCE_MS, async () => {
@@ -184,4 +202,5 @@ test('what WebRTC does not carry is refused with the reason, and nothing live wi
   assert.match(refusal.text, /B-frames/)
   await page.close()
   await broadcaster.kill()
+  await alone.dispose()
 })

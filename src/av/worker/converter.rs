@@ -74,8 +74,8 @@ fn refusal(error: StartError, track: &Track) -> Refusal {
         StartError::Busy { .. } => Refusal::Busy(error.to_string()),
         StartError::Absent(_) => {
             let what = match track.codec {
-                Codec::H264 => "the encoder sends B-frames",
-                _ => "it would have to be decoded",
+                Codec::H264 => "the encoder sends B-frames".to_owned(),
+                codec => format!("the encoder sends {codec}"),
             };
             Refusal::Unconvertible(format!("{what}, and {error}"))
         }

@@ -107,7 +107,10 @@ pub(super) async fn open(
             ApiError::unavailable(error.to_string())
                 .with_header(header::RETRY_AFTER, HeaderValue::from_static("10"))
         }
-        OpenError::Stream(error) => not_over_webrtc(format!("{error}: watch over HLS")),
+        OpenError::Stream(error) => {
+            shared.metrics.refused("stream");
+            not_over_webrtc(format!("{error}: watch over HLS"))
+        }
         OpenError::Random => ApiError::internal(),
         OpenError::Offer(reason) => {
             shared.metrics.refused("offer");

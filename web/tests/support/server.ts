@@ -4,7 +4,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
@@ -19,6 +19,9 @@ export function serverProgram(): string {
   if (!program) throw new Error('there is no onair to test: run `make build`, or name it in ONAIR_BIN')
   return program
 }
+
+/** Whether the media worker was built along with the server. */
+export const hasMediaWorker = existsSync(join(dirname(serverProgram()), 'onair-worker'))
 
 /** Waits until `check` gives something, or fails with `what` after `timeout` ms. */
 export async function eventually<T>(
