@@ -8,7 +8,7 @@ use onair::media::{Codec, Kind};
 use super::stage::{essence_of, on_air_over_whip};
 use super::{essence, stage};
 use crate::support::relay::{Direction, Path};
-use crate::support::webrtc::driver::Frame;
+use crate::support::webrtc::driver::{Driver, Frame};
 use crate::support::webrtc::{Options, Recording, Unit};
 use crate::support::{Encoder, Relay, Server, WhepPlayer, WhipPublisher};
 
@@ -65,6 +65,7 @@ async fn every_picture_arrives_at_five_percent_loss_both_ways() {
     let via = |relay: &Relay| Options { via: Some(relay.address), ..WhipPublisher::of(Codec::H264) };
 
     let mut publisher = WhipPublisher::with(&server, &channel, via(&up)).await;
+    publisher.session.run(Driver::resends_without_limit).await;
     server.until_live("kitchen", true).await;
     publisher.send(recording.steps().next().expect("a keyframe")).await;
     let steps: Vec<&[Unit]> = recording.steps().collect();

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use onair::clock;
 use onair::media::{Codec, Kind};
@@ -266,6 +266,15 @@ impl Driver {
             .write(payload_type, now, MediaTime::new(ticks, clock_rate), &unit.data[..])
             .expect("the library takes the frame");
         self.rtc.handle_input(Input::Timeout(now)).expect("the library takes the time");
+    }
+
+    /// From now on sends again all that is asked for. By itself the library stops at a seventh of what it sends, and a keyframe is more.
+    pub fn resends_without_limit(&mut self) {
+        for (_, mid) in &self.sections {
+            let mut api = self.rtc.direct_api();
+            let stream = api.stream_tx_by_mid(*mid, None).expect("a stream");
+            stream.set_rtx_cache(1_000, Duration::from_secs(3), None);
+        }
     }
 
     /// SSRC and payload type of what is sent in a codec.
