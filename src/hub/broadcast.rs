@@ -8,6 +8,7 @@ use super::conversion::{Conversions, Converters, Running};
 use super::feed::{Feed, Start};
 use super::item::Item;
 use super::rendition::Rendition;
+use super::reordering::Reordering;
 use super::ring::Budget;
 use super::standing::{Entry, Preamble, Standing};
 use super::stats::{SourceFigures, SourceStats};
@@ -15,7 +16,7 @@ use super::subscriber::Subscriber;
 use super::timeline::Timeline;
 use super::wire::WireForms;
 use crate::clock;
-use crate::media::{Cue, Frame, Kind, MediaTime, Track};
+use crate::media::{Cue, Frame, Kind, MediaTime, Track, TrackId};
 
 /// Between the last frame of a publisher and the first of the next.
 const STEP: MediaTime = MediaTime::from_millis(1);
@@ -38,6 +39,7 @@ struct State {
     began: Option<(Instant, SystemTime)>,
     standing: Standing,
     timeline: Timeline,
+    reordering: Reordering,
     publisher_began: Instant,
     stats: SourceStats,
 }
@@ -49,6 +51,7 @@ impl Broadcast {
             began: None,
             standing: Standing::default(),
             timeline: Timeline::new(MediaTime::ZERO),
+            reordering: Reordering::default(),
             publisher_began: now,
             stats: SourceStats::new(now),
         };
@@ -90,6 +93,7 @@ impl Broadcast {
             }
         };
         state.timeline = Timeline::new(base);
+        state.reordering = Reordering::default();
         state.publisher_began = now;
         state.stats = SourceStats::new(now);
     }
@@ -97,6 +101,7 @@ impl Broadcast {
     pub fn configure(&self, track: Track) {
         let mut state = self.state();
         state.stats.track(&track);
+        let track = state.reordering.describe(track);
         let entry = state.standing.track(Arc::new(track));
         self.push(entry);
     }
@@ -115,11 +120,23 @@ impl Broadcast {
         frame.dts = state.timeline.place(frame.track, frame.dts, elapsed);
         frame.pts = frame.dts + composition;
         state.stats.frame(kind, &frame, now);
+        if state.reordering.frame(&frame) {
+            self.redescribe(&mut state, frame.track);
+        }
         let (entry, wake) = state.standing.frame(kind, frame);
         self.feed.push(entry);
         drop(state);
         if wake {
             self.feed.wake();
+        }
+    }
+
+    /// More is known of a track than when it was announced.
+    fn redescribe(&self, state: &mut State, track: TrackId) {
+        let known = state.standing.tracks().iter().find(|known| known.id == track).cloned();
+        if let Some(known) = known {
+            let track = state.reordering.describe((*known).clone());
+            state.standing.track(Arc::new(track)).into_iter().for_each(|entry| self.feed.push(entry));
         }
     }
 

@@ -11,6 +11,7 @@ mod feed;
 mod item;
 mod metrics;
 mod rendition;
+mod reordering;
 mod ring;
 mod standing;
 mod stats;

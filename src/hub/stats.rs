@@ -22,6 +22,8 @@ pub struct SourceStats {
     last_keyframe: Option<MediaTime>,
     newest: MediaTime,
     gop: Option<MediaTime>,
+    /// When the newest picture is shown.
+    shown: MediaTime,
     reordered: bool,
     has_video: bool,
     has_audio: bool,
@@ -59,6 +61,7 @@ impl SourceStats {
             last_keyframe: None,
             newest: MediaTime::ZERO,
             gop: None,
+            shown: MediaTime::ZERO,
             reordered: false,
             has_video: false,
             has_audio: false,
@@ -89,7 +92,8 @@ impl SourceStats {
         step.video_bytes += frame.payload.len() as u64;
         step.video_frames += 1;
         self.newest = frame.dts;
-        self.reordered |= frame.pts != frame.dts;
+        self.reordered |= frame.pts < self.shown;
+        self.shown = frame.pts;
         if frame.keyframe {
             self.gop = self.last_keyframe.map(|previous| frame.dts - previous).or(self.gop);
             self.last_keyframe = Some(frame.dts);

@@ -72,6 +72,25 @@ fn shorthand(batch: &[Item]) -> String {
 }
 
 #[tokio::test]
+async fn that_pictures_are_reordered_is_told_when_it_shows() {
+    let (channel, mut publisher) = on_air(Config::default());
+    let silent = Params::Video(VideoParams { width: 640, height: 360, reorder_depth: None });
+    publisher.configure(Track { params: silent, ..video_track(640) });
+    let mut subscriber = channel.subscribe(&Rendition::PROGRAM).unwrap();
+    for (dts, pts) in [(0, 40), (40, 160), (80, 80)] {
+        let shown = MediaTime::from_millis(pts);
+        publisher.write(Frame { pts: shown, ..frame(VIDEO, dts, dts == 0) });
+    }
+    let batch = subscriber.next_batch().await;
+    assert_eq!(shorthand(&batch), "T0 T1 V0 V40 T0 V80");
+    let depth = |item: &Item| match item {
+        Item::Track(track) => track.video().map(|video| video.reorder_depth),
+        _ => None,
+    };
+    assert_eq!(batch.iter().filter_map(depth).collect::<Vec<_>>(), [None, Some(1)]);
+}
+
+#[tokio::test]
 async fn a_new_viewer_gets_tracks_then_the_newest_gop() {
     let (channel, mut publisher) = on_air(Config { window: Duration::ZERO, ..Config::default() });
     for n in 0..6 {

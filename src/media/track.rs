@@ -118,15 +118,15 @@ pub enum Params {
     Audio(AudioParams),
 }
 
-/// A picture's parameters, as its parameter sets tell them.
+/// A picture's parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VideoParams {
     /// Displayed width in pixels, after cropping.
     pub width: u32,
     /// Displayed height in pixels, after cropping.
     pub height: u32,
-    /// How many frames may precede one in decoding order and follow it in display order (B-frames), as far as the
-    /// parameter sets promise it; `None` when they are silent.
+    /// How many frames may precede one in decoding order and follow it in display order (B-frames), as the parameter sets
+    /// promise it; where they are silent, `None` until the pictures show that there are some, then 1.
     pub reorder_depth: Option<u8>,
 }
 

@@ -53,6 +53,7 @@ const PURE: &[&str] = &[
     "chat/words.rs",
     "http/websocket.rs",
     "hub/item.rs",
+    "hub/reordering.rs",
     "hub/ring.rs",
     "hub/standing.rs",
     "hub/stats.rs",

@@ -72,6 +72,16 @@ pub(super) enum Effect {
     Ended,
 }
 
+/// Whether browsers can show what is on the track over WebRTC as it is.
+pub(super) fn is_carried(track: &Track) -> bool {
+    let reordered = track.video().and_then(|video| video.reorder_depth).is_some_and(|depth| depth > 0);
+    match track.codec {
+        Codec::H264 => !reordered,
+        Codec::Vp8 | Codec::Vp9 | Codec::Av1 | Codec::Opus => true,
+        _ => false,
+    }
+}
+
 impl Relay {
     pub fn new(channel: Arc<Channel>, agreed: Agreed, epoch: SystemTime, history_bytes: usize) -> Self {
         Self {
@@ -118,7 +128,7 @@ impl Relay {
             Kind::Video => self.agreed.video,
             Kind::Audio => self.agreed.audio,
         };
-        if agreed != Some(track.codec) {
+        if agreed != Some(track.codec) || !is_carried(&track) {
             return Effect::Renegotiate;
         }
         let configured = match place {

@@ -13,13 +13,13 @@ use http::{HeaderMap, StatusCode};
 
 use super::events::Events;
 use super::offer::{Offer, Role};
-use super::relay::Agreed;
+use super::relay::{Agreed, is_carried};
 use super::server::Shared;
 use super::shard::Purpose;
 use super::signalling::{self, SDP};
 use crate::http::{ApiError, Connection, Streaming};
 use crate::hub::{Channel, Rendition};
-use crate::media::{Codec, Kind, Track};
+use crate::media::{Codec, Kind};
 
 /// `/whep/CHANNEL` and the sessions below it.
 pub(super) fn router(shared: &Arc<Shared>) -> Router {
@@ -89,16 +89,6 @@ fn choose(channel: &Channel, offer: &Offer) -> Result<Watched, ApiError> {
         return Err(signalling::not_over_webrtc(message));
     }
     Ok(Watched { agreed: Agreed { video, audio }, rendition: rendition(converted) })
-}
-
-/// Whether browsers can take the picture over WebRTC as it is.
-fn is_carried(track: &Track) -> bool {
-    let reordered = track.video().and_then(|video| video.reorder_depth).is_some_and(|depth| depth > 0);
-    match track.codec {
-        Codec::H264 => !reordered,
-        Codec::Vp8 | Codec::Vp9 | Codec::Av1 => true,
-        _ => false,
-    }
 }
 
 /// The codec's name in `a=rtpmap`, in lower case.

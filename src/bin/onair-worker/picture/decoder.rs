@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use onair::media::{Codec, Frame, MediaTime, Track};
+use onair::codec::describe;
+use onair::media::{Codec, Frame, MediaTime, Params, Track, VideoParams};
 
 use super::{Picture, Planar};
 use crate::error::{Doing, JobError};
@@ -132,12 +133,18 @@ fn open(track: &Track, delay: MediaTime) -> Result<decoder::Opened, JobError> {
     }
     // Streams whose parameter sets say nothing about reordering: the times do. Too few make the first pictures come out
     // of order and be dropped; for those that say so, the library sets it itself.
-    if track.codec == Codec::H264 && track.video().is_some_and(|video| video.reorder_depth.is_none()) {
+    if track.codec == Codec::H264 && !promises_order(track) {
         let depth = (delay.as_nanos().max(0) + SHORTEST_FRAME / 2) / SHORTEST_FRAME;
         // SAFETY: the context is ours and not open yet.
         unsafe { (*context.as_mut_ptr()).has_b_frames = depth.min(MOST_GUESSED_REORDER) as i32 };
     }
     context.decoder().open_as(codec).doing("opening the decoder")
+}
+
+/// Whether the parameter sets say how many pictures are reordered.
+fn promises_order(track: &Track) -> bool {
+    let promised = describe(track.codec, &track.config).map(|description| description.params);
+    matches!(promised, Ok(Params::Video(VideoParams { reorder_depth: Some(_), .. })))
 }
 
 /// A context for a codec with a configuration record. One thread: more would hold pictures back.
