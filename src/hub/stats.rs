@@ -184,6 +184,7 @@ mod tests {
         stats.has_video = true;
         stats.frame(Kind::Video, &frame(0, 0, true, 10), now);
         stats.frame(Kind::Video, &frame(9_000, 80, false, 10), now);
+        stats.frame(Kind::Video, &frame(9_040, 0, false, 10), now);
         let warnings = stats.figures(now).warnings.join("\n");
         for word in ["9.0 s apart", "B-frames", "no sound"] {
             assert!(warnings.contains(word), "{warnings}");
