@@ -149,6 +149,33 @@ for (const codec of ['H264', 'VP8', 'VP9', 'AV1']) {
   })
 }
 
+test('who offers another codec gets a counter-offer, answers it, and watches', async () => {
+  const broadcaster = new Broadcaster(await server.createChannel('orchard', 'In the orchard'), 'video-only.flv')
+  const page = await open()
+  await eventually('the channel is live', PATIENCE_MS, async () => (await watch(page, 'orchard')).status !== 409)
+  const statuses = await page.evaluate(async () => {
+    const connection = new RTCPeerConnection()
+    const video = connection.addTransceiver('video', { direction: 'recvonly' })
+    const { codecs } = RTCRtpReceiver.getCapabilities('video')!
+    video.setCodecPreferences(codecs.filter((codec) => codec.mimeType === 'video/VP8'))
+    await connection.setLocalDescription(await connection.createOffer())
+    const send = (method: string, url: string, { sdp }: RTCSessionDescription) =>
+      fetch(url, { method, headers: { 'content-type': 'application/sdp' }, body: sdp })
+    const countered = await send('POST', '/whep/orchard', connection.localDescription!)
+    connection.close()
+    const answering = new RTCPeerConnection()
+    Object.assign(globalThis, { connection: answering })
+    await answering.setRemoteDescription({ type: 'offer', sdp: await countered.text() })
+    await answering.setLocalDescription(await answering.createAnswer())
+    const taken = await send('PATCH', countered.headers.get('location')!, answering.localDescription!)
+    return [countered.status, taken.status]
+  })
+  assert.deepEqual(statuses, [406, 204])
+  await eventually('pictures', PATIENCE_MS, async () => (await received(page)).some((stream) => stream.frames > 30))
+  await page.close()
+  await broadcaster.kill()
+})
+
 test('where a network lets no UDP through, the same goes over TCP', async () => {
   const broadcaster = new Broadcaster(await server.createChannel('cellar', 'In the cellar'), 'h264-aac.flv')
   const page = await open()

@@ -68,6 +68,8 @@ pub struct Config {
     pub public_addresses: Vec<String>,
     /// STUN and TURN servers that peers are told: `URL`, or `URL USERNAME CREDENTIAL`.
     pub ice_servers: Vec<String>,
+    /// Another server to send those to for whom there is no room here, or while this one goes down; empty for none.
+    pub overflow_url: String,
     /// Threads that send media; 0 for one a processor.
     pub shards: usize,
     /// Sessions at one time.
@@ -90,6 +92,7 @@ impl Default for Config {
             tcp: true,
             public_addresses: Vec::new(),
             ice_servers: Vec::new(),
+            overflow_url: String::new(),
             shards: 0,
             max_sessions: 10_000,
             setup_timeout: Duration::from_secs(15),
@@ -119,6 +122,11 @@ impl Config {
                 );
                 problems.push(("ice_servers", reason));
             }
+        }
+        let is_url = |url: &str| url.starts_with("https://") || url.starts_with("http://");
+        if !self.overflow_url.is_empty() && !is_url(&self.overflow_url) {
+            let reason = format!("{:?}: expected the URL of a server, as https://HOST", self.overflow_url);
+            problems.push(("overflow_url", reason));
         }
         if self.shards > Self::MAX_SHARDS {
             problems.push(("shards", format!("expected 0 to {}", Self::MAX_SHARDS)));
