@@ -149,6 +149,41 @@ for (const codec of ['H264', 'VP8', 'VP9', 'AV1']) {
   })
 }
 
+test('sound comes twice, so that a lost packet is not heard', async () => {
+  const broadcaster = new Broadcaster(await server.createChannel('meadow', 'In the meadow'), 'demo.flv')
+  const page = await open()
+  const answer = await eventually('the channel is live', PATIENCE_MS, async () => {
+    const answer = await watch(page, 'meadow')
+    return answer.status !== 409 && answer
+  })
+  assert.match(answer.text, /a=rtpmap:\d+ red\/48000\/2/)
+  // Without somebody who listens, nothing is decoded.
+  await page.evaluate(() => {
+    const { connection } = globalThis as unknown as { connection: RTCPeerConnection }
+    const listener = document.createElement('audio')
+    listener.srcObject = new MediaStream(connection.getReceivers().map(({ track }) => track))
+    document.body.append(listener)
+    void listener.play()
+    const context = new AudioContext()
+    context.createMediaStreamSource(listener.srcObject as MediaStream).connect(new AnalyserNode(context))
+  })
+  const sound = () =>
+    page.evaluate(async () => {
+      const { connection } = globalThis as unknown as { connection: RTCPeerConnection }
+      const stats = [...(await connection.getStats()).values()]
+      return stats.find((report) => report.type === 'inbound-rtp' && report.kind === 'audio')
+    })
+  const heard = await eventually('sound', PATIENCE_MS, async () => {
+    const stats = await sound()
+    return stats?.totalAudioEnergy > 0 && stats.packetsReceived > 100 && stats
+  })
+  // A frame of 20 ms at 64 kbit/s is 160 bytes.
+  assert.ok(heard.bytesReceived / heard.packetsReceived > 250, JSON.stringify(heard))
+  assert.ok(heard.fecPacketsReceived > 0, JSON.stringify(heard))
+  await page.close()
+  await broadcaster.kill()
+})
+
 test('who offers another codec gets a counter-offer, answers it, and watches', async () => {
   const broadcaster = new Broadcaster(await server.createChannel('orchard', 'In the orchard'), 'video-only.flv')
   const page = await open()

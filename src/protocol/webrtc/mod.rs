@@ -26,6 +26,7 @@ pub mod fragment;
 pub mod history;
 pub mod offer;
 pub mod received;
+pub mod redundancy;
 pub mod send;
 pub mod srtp;
 
@@ -80,6 +81,8 @@ pub struct Config {
     /// How long a peer may answer nothing before he is taken for gone.
     #[serde(with = "setting::duration")]
     pub idle_timeout: Duration,
+    /// Send each frame of sound twice to viewers who offer to take it so: one lost packet is not heard then.
+    pub redundant_sound: bool,
     /// Bytes of RTP payloads that are kept per stream and shard, whatever the GOP length.
     #[serde(with = "setting::byte_size")]
     pub history_bytes: usize,
@@ -97,6 +100,7 @@ impl Default for Config {
             max_sessions: 10_000,
             setup_timeout: Duration::from_secs(15),
             idle_timeout: Duration::from_secs(30),
+            redundant_sound: true,
             history_bytes: 16 << 20,
         }
     }

@@ -20,6 +20,7 @@ use super::dtls_keys::{KeyHandle, KeyTap};
 use super::fragment::Credentials;
 use super::offer::{Offer, Role};
 use super::outlet::Path;
+use super::redundancy;
 use super::relay::Agreed;
 use super::srtp::MasterKey;
 use crate::hub::SubscribeError;
@@ -52,6 +53,8 @@ pub(super) struct Peer {
     /// The addresses that the peer was told. A datagram is taken for one sent to the first of its family.
     local: Addresses,
     ufrag: Arc<str>,
+    /// The payload type of redundant sound that was agreed on.
+    redundancy: Option<u8>,
     /// Our own offer, until it is answered.
     offered: Option<SdpPendingOffer>,
     /// New credentials, in force as soon as the peer uses them: a restart that comes to nothing changes nothing.
@@ -105,6 +108,8 @@ pub(super) struct Negotiated {
     pub rtx: Option<(u32, u8)>,
     /// Identifier of the playout-delay header extension.
     pub playout_delay: Option<u8>,
+    /// Payload type of redundant sound.
+    pub redundancy: Option<u8>,
 }
 
 /// Why there is no session.
@@ -170,6 +175,18 @@ impl Peer {
         Ok((peer, answer))
     }
 
+    /// Agrees on redundant sound, if the viewer offers to take it; gives the answer that says so.
+    pub fn with_redundancy(&mut self, offer: &Offer, answer: String) -> String {
+        let offered = offer.section(Kind::Audio).and_then(|section| section.redundancy);
+        match offered.and_then(|number| Some((number, redundancy::agree(&answer, number)?))) {
+            Some((number, agreed)) => {
+                self.redundancy = Some(number);
+                agreed
+            }
+            None => answer,
+        }
+    }
+
     /// Makes an offer to a viewer whose own has not what the stream is in.
     pub fn offer(
         identity: &Identity,
@@ -233,6 +250,7 @@ impl Peer {
             sections: Vec::new(),
             local: addresses.clone(),
             ufrag,
+            redundancy: None,
             offered: None,
             restart: None,
             broken: false,
@@ -381,7 +399,8 @@ impl Peer {
         let mut api = self.rtc.direct_api();
         let stream = api.stream_tx_by_mid(mid, None)?;
         let rtx = stream.rtx().map(|ssrc| *ssrc).zip(resend);
-        Some(Negotiated { ssrc: *stream.ssrc(), payload_type, rtx, playout_delay })
+        let redundancy = self.redundancy.filter(|_| codec == Codec::Opus);
+        Some(Negotiated { ssrc: *stream.ssrc(), payload_type, rtx, playout_delay, redundancy })
     }
 
     /// The section of this kind: its name, payload types and the identifier of the playout-delay extension.

@@ -28,11 +28,14 @@ impl Shard {
         };
         let settings = &self.settings;
         let (identity, index) = (&settings.identity, settings.index);
-        let (peer, description) = match (&offer, codecs) {
+        let (mut peer, mut description) = match (&offer, codecs) {
             (Some(offer), _) => Peer::answer(identity, index, role, offer, codecs, &addresses, now)?,
             (None, Codecs::Only(agreed)) => Peer::offer(identity, index, agreed, &addresses, now)?,
             (None, Codecs::All) => return Err(OpenError::Offer("there is none".to_owned())),
         };
+        if let (Some(offer), Role::Viewer, true) = (&offer, role, settings.config.redundant_sound) {
+            description = peer.with_redundancy(offer, description);
+        }
         let entry = Entry {
             shard: settings.index,
             role,
