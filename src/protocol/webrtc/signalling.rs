@@ -186,13 +186,6 @@ pub(super) fn delete(shared: &Shared, id: SessionId, entry: &Entry) -> Result<St
 /// PATCH with the answer to a counter-offer.
 async fn answer(shared: &Shared, id: SessionId, entry: &Entry, body: &[u8]) -> Result<Response, ApiError> {
     let invalid = |reason| ApiError::new(StatusCode::BAD_REQUEST, "invalid_answer", reason);
-    if entry.remote_ufrag.is_some() {
-        return Err(ApiError::new(
-            StatusCode::CONFLICT,
-            "negotiated",
-            "the session has its answer already; to negotiate again, make another",
-        ));
-    }
     let text = std::str::from_utf8(body).map_err(|_| ApiError::bad_request("the answer is not UTF-8"))?;
     let description =
         Offer::parse(text, entry.role).map_err(|error: InvalidOffer| invalid(error.to_string()))?;
@@ -214,7 +207,7 @@ pub(super) async fn patch(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Response, ApiError> {
-    if entry.role == Role::Viewer && media_type(headers).eq_ignore_ascii_case(SDP) {
+    if entry.remote_ufrag.is_none() && media_type(headers).eq_ignore_ascii_case(SDP) {
         return answer(shared, id, &entry, body).await;
     }
     expect_type(headers, FRAGMENT)?;
