@@ -77,6 +77,7 @@ const PURE: &[&str] = &[
     "protocol/webrtc/demux.rs",
     "protocol/webrtc/offer.rs",
     "protocol/webrtc/received.rs",
+    "protocol/webrtc/redundancy.rs",
     "protocol/webrtc/send.rs",
     "protocol/webrtc/srtp",
     "protocol/webrtc/tcp/framing.rs",

@@ -149,6 +149,68 @@ for (const codec of ['H264', 'VP8', 'VP9', 'AV1']) {
   })
 }
 
+test('sound comes twice, so that a lost packet is not heard', async () => {
+  const broadcaster = new Broadcaster(await server.createChannel('meadow', 'In the meadow'), 'demo.flv')
+  const page = await open()
+  const answer = await eventually('the channel is live', PATIENCE_MS, async () => {
+    const answer = await watch(page, 'meadow')
+    return answer.status !== 409 && answer
+  })
+  assert.match(answer.text, /a=rtpmap:\d+ red\/48000\/2/)
+  // Without somebody who listens, nothing is decoded.
+  await page.evaluate(() => {
+    const { connection } = globalThis as unknown as { connection: RTCPeerConnection }
+    const listener = document.createElement('audio')
+    listener.srcObject = new MediaStream(connection.getReceivers().map(({ track }) => track))
+    document.body.append(listener)
+    void listener.play()
+    const context = new AudioContext()
+    context.createMediaStreamSource(listener.srcObject as MediaStream).connect(new AnalyserNode(context))
+  })
+  const sound = () =>
+    page.evaluate(async () => {
+      const { connection } = globalThis as unknown as { connection: RTCPeerConnection }
+      const stats = [...(await connection.getStats()).values()]
+      return stats.find((report) => report.type === 'inbound-rtp' && report.kind === 'audio')
+    })
+  const heard = await eventually('sound', PATIENCE_MS, async () => {
+    const stats = await sound()
+    return stats?.totalAudioEnergy > 0 && stats.packetsReceived > 100 && stats
+  })
+  // A frame of 20 ms at 64 kbit/s is 160 bytes.
+  assert.ok(heard.bytesReceived / heard.packetsReceived > 250, JSON.stringify(heard))
+  assert.ok(heard.fecPacketsReceived > 0, JSON.stringify(heard))
+  await page.close()
+  await broadcaster.kill()
+})
+
+test('who offers another codec gets a counter-offer, answers it, and watches', async () => {
+  const broadcaster = new Broadcaster(await server.createChannel('orchard', 'In the orchard'), 'video-only.flv')
+  const page = await open()
+  await eventually('the channel is live', PATIENCE_MS, async () => (await watch(page, 'orchard')).status !== 409)
+  const statuses = await page.evaluate(async () => {
+    const connection = new RTCPeerConnection()
+    const video = connection.addTransceiver('video', { direction: 'recvonly' })
+    const { codecs } = RTCRtpReceiver.getCapabilities('video')!
+    video.setCodecPreferences(codecs.filter((codec) => codec.mimeType === 'video/VP8'))
+    await connection.setLocalDescription(await connection.createOffer())
+    const send = (method: string, url: string, { sdp }: RTCSessionDescription) =>
+      fetch(url, { method, headers: { 'content-type': 'application/sdp' }, body: sdp })
+    const countered = await send('POST', '/whep/orchard', connection.localDescription!)
+    connection.close()
+    const answering = new RTCPeerConnection()
+    Object.assign(globalThis, { connection: answering })
+    await answering.setRemoteDescription({ type: 'offer', sdp: await countered.text() })
+    await answering.setLocalDescription(await answering.createAnswer())
+    const taken = await send('PATCH', countered.headers.get('location')!, answering.localDescription!)
+    return [countered.status, taken.status]
+  })
+  assert.deepEqual(statuses, [406, 204])
+  await eventually('pictures', PATIENCE_MS, async () => (await received(page)).some((stream) => stream.frames > 30))
+  await page.close()
+  await broadcaster.kill()
+})
+
 test('where a network lets no UDP through, the same goes over TCP', async () => {
   const broadcaster = new Broadcaster(await server.createChannel('cellar', 'In the cellar'), 'h264-aac.flv')
   const page = await open()

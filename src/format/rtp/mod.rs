@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`Packetizer`] | a frame's payloads, made once for all viewers |
 //! | [`Header`], [`Packet`] | what stands before a payload, written and read |
+//! | [`RedHeader`] | what stands before redundant sound |
 //! | [`rtcp`] | reports, feedback and farewells, read and written |
 //! | [`ntp`] | the wall clock of sender reports |
 //!
@@ -14,9 +15,11 @@ mod error;
 mod header;
 mod ntp;
 mod packetize;
+mod red;
 pub mod rtcp;
 
 pub use error::ParseError;
 pub use header::{Extension, Header, HeaderExtension, Packet};
 pub use ntp::ntp;
 pub use packetize::{MIN_PAYLOAD, Packetizer, Payload, Unsupported};
+pub use red::RedHeader;

@@ -26,6 +26,7 @@ pub mod fragment;
 pub mod history;
 pub mod offer;
 pub mod received;
+pub mod redundancy;
 pub mod send;
 pub mod srtp;
 
@@ -68,6 +69,8 @@ pub struct Config {
     pub public_addresses: Vec<String>,
     /// STUN and TURN servers that peers are told: `URL`, or `URL USERNAME CREDENTIAL`.
     pub ice_servers: Vec<String>,
+    /// Another server to send those to for whom there is no room here, or while this one goes down; empty for none.
+    pub overflow_url: String,
     /// Threads that send media; 0 for one a processor.
     pub shards: usize,
     /// Sessions at one time.
@@ -78,6 +81,8 @@ pub struct Config {
     /// How long a peer may answer nothing before he is taken for gone.
     #[serde(with = "setting::duration")]
     pub idle_timeout: Duration,
+    /// Send each frame of sound twice to viewers who offer to take it so: one lost packet is not heard then.
+    pub redundant_sound: bool,
     /// Bytes of RTP payloads that are kept per stream and shard, whatever the GOP length.
     #[serde(with = "setting::byte_size")]
     pub history_bytes: usize,
@@ -90,10 +95,12 @@ impl Default for Config {
             tcp: true,
             public_addresses: Vec::new(),
             ice_servers: Vec::new(),
+            overflow_url: String::new(),
             shards: 0,
             max_sessions: 10_000,
             setup_timeout: Duration::from_secs(15),
             idle_timeout: Duration::from_secs(30),
+            redundant_sound: true,
             history_bytes: 16 << 20,
         }
     }
@@ -119,6 +126,11 @@ impl Config {
                 );
                 problems.push(("ice_servers", reason));
             }
+        }
+        let is_url = |url: &str| url.starts_with("https://") || url.starts_with("http://");
+        if !self.overflow_url.is_empty() && !is_url(&self.overflow_url) {
+            let reason = format!("{:?}: expected the URL of a server, as https://HOST", self.overflow_url);
+            problems.push(("overflow_url", reason));
         }
         if self.shards > Self::MAX_SHARDS {
             problems.push(("shards", format!("expected 0 to {}", Self::MAX_SHARDS)));

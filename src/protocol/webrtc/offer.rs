@@ -40,6 +40,8 @@ pub struct Section {
     pub mid: String,
     /// The names of the codecs in it, in lower case, in the peer's order.
     pub codecs: Vec<String>,
+    /// The payload type of redundant sound (RFC 2198), if it takes that.
+    pub redundancy: Option<u8>,
 }
 
 /// Why an offer cannot be answered.
@@ -94,6 +96,7 @@ struct Draft {
     mid: Option<String>,
     direction: Option<String>,
     codecs: Vec<String>,
+    redundancy: Option<u8>,
     rtcp_mux: bool,
     ufrag: Option<String>,
     password: bool,
@@ -167,8 +170,11 @@ impl Draft {
             "ice-pwd" => self.password = !value.is_empty(),
             "fingerprint" => self.fingerprint = value.split(' ').next().map(str::to_ascii_lowercase),
             "rtpmap" => {
-                let codec = value.split_once(' ').and_then(|(_, codec)| codec.split('/').next());
-                self.codecs.extend(codec.map(str::to_ascii_lowercase));
+                let Some((number, codec)) = value.split_once(' ') else { return };
+                self.codecs.extend(codec.split('/').next().map(str::to_ascii_lowercase));
+                if codec.eq_ignore_ascii_case("red/48000/2") {
+                    self.redundancy = number.parse().ok().filter(|number| *number < 128);
+                }
             }
             _ => {}
         }
@@ -200,7 +206,7 @@ impl Draft {
         if found != wanted && found != "sendrecv" {
             return Err(InvalidOffer::Direction { kind: name, found: found.to_owned(), wanted });
         }
-        Ok(Section { kind, mid, codecs: self.codecs.clone() })
+        Ok(Section { kind, mid, codecs: self.codecs.clone(), redundancy: self.redundancy })
     }
 }
 
@@ -225,6 +231,18 @@ mod tests {
         assert_eq!(offer.section(Kind::Video).unwrap().codecs, ["h264", "rtx"]);
         assert_eq!(offer.section(Kind::Audio).unwrap().mid, "0");
         assert!(!offer.text.contains("candidate"), "{}", offer.text);
+    }
+
+    #[test]
+    fn redundant_sound_is_found_by_its_payload_type() {
+        let redundancy = |line: &str| {
+            let text = offer().replace("a=rtpmap:111", &format!("a=rtpmap:{line}\r\na=rtpmap:111"));
+            Offer::parse(&text, Role::Viewer).unwrap().section(Kind::Audio).unwrap().redundancy
+        };
+        assert_eq!(redundancy("63 red/48000/2"), Some(63));
+        for none in ["63 red/8000", "163 red/48000/2", "x red/48000/2", "63"] {
+            assert_eq!(redundancy(none), None, "{none}");
+        }
     }
 
     #[test]

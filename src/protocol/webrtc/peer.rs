@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use aws_lc_rs::rand;
-use str0m::change::SdpOffer;
+use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::config::DtlsCert;
 use str0m::error::IceError;
 use str0m::format::{Codec as RtpCodec, CodecConfig, CodecSpec, PayloadParams};
-use str0m::media::{KeyframeRequestKind, MediaData, Mid, Pt, Rid};
+use str0m::media::{Direction, KeyframeRequestKind, MediaData, MediaKind, Mid, Pt, Rid};
 use str0m::net::{DatagramRecv, Protocol, Receive, TcpType};
 use str0m::rtp::Extension;
 use str0m::{Candidate, Event, IceConnectionState, IceCreds, Input, Output, Rtc, RtcConfig};
@@ -20,6 +20,7 @@ use super::dtls_keys::{KeyHandle, KeyTap};
 use super::fragment::Credentials;
 use super::offer::{Offer, Role};
 use super::outlet::Path;
+use super::redundancy;
 use super::relay::Agreed;
 use super::srtp::MasterKey;
 use crate::hub::SubscribeError;
@@ -52,6 +53,10 @@ pub(super) struct Peer {
     /// The addresses that the peer was told. A datagram is taken for one sent to the first of its family.
     local: Addresses,
     ufrag: Arc<str>,
+    /// The payload type of redundant sound that was agreed on.
+    redundancy: Option<u8>,
+    /// Our own offer, until it is answered.
+    offered: Option<SdpPendingOffer>,
     /// New credentials, in force as soon as the peer uses them: a restart that comes to nothing changes nothing.
     restart: Option<Restart>,
     /// The library has panicked.
@@ -103,6 +108,8 @@ pub(super) struct Negotiated {
     pub rtx: Option<(u32, u8)>,
     /// Identifier of the playout-delay header extension.
     pub playout_delay: Option<u8>,
+    /// Payload type of redundant sound.
+    pub redundancy: Option<u8>,
 }
 
 /// Why there is no session.
@@ -121,6 +128,9 @@ pub(super) enum OpenError {
     /// There is nothing to watch.
     #[error(transparent)]
     Stream(SubscribeError),
+    /// The session has ended.
+    #[error("the session has ended")]
+    Gone,
 }
 
 /// The codecs that a viewer is offered, or that a publisher may send.
@@ -152,38 +162,100 @@ impl Peer {
         addresses: &Addresses,
         now: Instant,
     ) -> Result<(Self, String), OpenError> {
-        let refused = |error: &dyn std::fmt::Display| OpenError::Offer(error.to_string());
+        let mut peer = Self::new(identity, shard, role, codecs, addresses, now)?;
+        let rtc = &mut peer.rtc;
+        let accept = || {
+            let sdp = SdpOffer::from_sdp_string(&offer.text).map_err(unusable)?;
+            rtc.sdp_api().accept_offer(sdp).map_err(unusable)
+        };
+        let answer = guarded(accept)?.to_sdp_string();
+        peer.dtls_client = answer.contains("a=setup:active");
+        peer.sections =
+            offer.sections.iter().map(|section| (section.kind, section.mid.as_str().into())).collect();
+        Ok((peer, answer))
+    }
+
+    /// Agrees on redundant sound, if the viewer offers to take it; gives the answer that says so.
+    pub fn with_redundancy(&mut self, offer: &Offer, answer: String) -> String {
+        let offered = offer.section(Kind::Audio).and_then(|section| section.redundancy);
+        match offered.and_then(|number| Some((number, redundancy::agree(&answer, number)?))) {
+            Some((number, agreed)) => {
+                self.redundancy = Some(number);
+                agreed
+            }
+            None => answer,
+        }
+    }
+
+    /// Makes an offer to a viewer whose own has not what the stream is in.
+    pub fn offer(
+        identity: &Identity,
+        shard: usize,
+        agreed: Agreed,
+        addresses: &Addresses,
+        now: Instant,
+    ) -> Result<(Self, String), OpenError> {
+        let mut peer = Self::new(identity, shard, Role::Viewer, Codecs::Only(agreed), addresses, now)?;
+        let mut changes = peer.rtc.sdp_api();
+        for (kind, codec) in [(Kind::Audio, agreed.audio), (Kind::Video, agreed.video)] {
+            let of_kind = match kind {
+                Kind::Audio => MediaKind::Audio,
+                Kind::Video => MediaKind::Video,
+            };
+            if codec.is_some() {
+                let mid = changes.add_media(of_kind, Direction::SendOnly, None, None, None);
+                peer.sections.push((kind, mid));
+            }
+        }
+        let (offer, pending) = changes.apply().ok_or_else(|| unusable("there is nothing to offer"))?;
+        peer.offered = Some(pending);
+        Ok((peer, offer.to_sdp_string()))
+    }
+
+    /// Takes the answer to our own offer, once.
+    ///
+    /// # Errors
+    /// When it is none to this offer; the session is of no use then.
+    pub fn take_answer(&mut self, answer: &Offer) -> Result<(), OpenError> {
+        let pending = self.offered.take().ok_or_else(|| unusable("the session has its answer already"))?;
+        let rtc = &mut self.rtc;
+        guarded(|| {
+            let sdp = SdpAnswer::from_sdp_string(&answer.text).map_err(unusable)?;
+            rtc.sdp_api().accept_answer(pending, sdp).map_err(unusable)
+        })?;
+        self.dtls_client = answer.text.contains("a=setup:passive");
+        Ok(())
+    }
+
+    fn new(
+        identity: &Identity,
+        shard: usize,
+        role: Role,
+        codecs: Codecs,
+        addresses: &Addresses,
+        now: Instant,
+    ) -> Result<Self, OpenError> {
         let credentials = credentials(shard).ok_or(OpenError::Random)?;
         let ufrag: Arc<str> = credentials.ufrag.as_str().into();
         let keys = KeyTap::arm();
         let mut rtc = Box::new(config(identity, role, codecs, credentials).build(now));
         for candidate in addresses.candidates() {
-            rtc.add_local_candidate(candidate.map_err(|error| refused(&error))?);
+            rtc.add_local_candidate(candidate.map_err(unusable)?);
         }
-        let accept = || {
-            let sdp = SdpOffer::from_sdp_string(&offer.text).map_err(|error| refused(&error))?;
-            rtc.sdp_api().accept_offer(sdp).map_err(|error| refused(&error))
-        };
-        let answer = catch_unwind(AssertUnwindSafe(accept))
-            .unwrap_or_else(|_| Err(OpenError::Offer("the library cannot read it".to_owned())))?
-            .to_sdp_string();
-        let peer = Self {
+        Ok(Self {
             rtc,
             keys,
             role,
-            dtls_client: answer.contains("a=setup:active"),
-            sections: offer
-                .sections
-                .iter()
-                .map(|section| (section.kind, section.mid.as_str().into()))
-                .collect(),
+            dtls_client: false,
+            sections: Vec::new(),
             local: addresses.clone(),
             ufrag,
+            redundancy: None,
+            offered: None,
             restart: None,
             broken: false,
             wake_at: now,
-        };
-        Ok((peer, answer))
+        })
     }
 
     /// The name fragment by which checks find this session.
@@ -327,7 +399,8 @@ impl Peer {
         let mut api = self.rtc.direct_api();
         let stream = api.stream_tx_by_mid(mid, None)?;
         let rtx = stream.rtx().map(|ssrc| *ssrc).zip(resend);
-        Some(Negotiated { ssrc: *stream.ssrc(), payload_type, rtx, playout_delay })
+        let redundancy = self.redundancy.filter(|_| codec == Codec::Opus);
+        Some(Negotiated { ssrc: *stream.ssrc(), payload_type, rtx, playout_delay, redundancy })
     }
 
     /// The section of this kind: its name, payload types and the identifier of the playout-delay extension.
@@ -370,6 +443,15 @@ impl Peer {
         self.broken = result.is_none();
         result
     }
+}
+
+fn unusable(error: impl std::fmt::Display) -> OpenError {
+    OpenError::Offer(error.to_string())
+}
+
+/// Has the library read what a peer sent, which it may panic at.
+fn guarded<T>(read: impl FnOnce() -> Result<T, OpenError>) -> Result<T, OpenError> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(unusable("the library cannot read it")))
 }
 
 fn config(identity: &Identity, role: Role, codecs: Codecs, credentials: IceCreds) -> RtcConfig {

@@ -48,8 +48,8 @@ pub(super) struct Entry {
     pub channel: ChannelName,
     /// The present name fragment, which is the session's entity tag as well.
     pub ufrag: Arc<str>,
-    /// The peer's present name fragment.
-    pub remote_ufrag: Arc<str>,
+    /// The peer's present name fragment; none before he has answered a counter-offer.
+    pub remote_ufrag: Option<Arc<str>>,
 }
 
 /// All sessions. Clones are the same.
@@ -78,11 +78,11 @@ impl Registry {
         self.0.sessions.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
-    /// The session has new ICE credentials.
+    /// The session has new ICE credentials, or the peer has told his first.
     pub fn restarted(&self, id: &SessionId, ufrag: Arc<str>, remote_ufrag: Arc<str>) {
         let mut sessions = self.0.sessions.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = sessions.get_mut(id) {
-            (entry.ufrag, entry.remote_ufrag) = (ufrag, remote_ufrag);
+            (entry.ufrag, entry.remote_ufrag) = (ufrag, Some(remote_ufrag));
         }
     }
 

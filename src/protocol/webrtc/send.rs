@@ -53,6 +53,8 @@ impl CatchUp {
 pub struct Outgoing<'a> {
     /// The shared payload.
     pub packet: &'a Packet,
+    /// Its index in the history.
+    pub index: u64,
     /// Its index on the wire; the low 16 bits are the sequence number, before the viewer's own first one is added.
     pub wire: u64,
     /// Media time on the RTP clock, compressed if it is sent late.
@@ -144,6 +146,7 @@ impl Cursor {
         let catch_up = self.stretches.back()?.catch_up;
         let outgoing = Outgoing {
             packet,
+            index,
             wire: self.wire,
             ticks: catch_up.ticks(packet),
             late: packet.frame < catch_up.live,
@@ -165,9 +168,10 @@ impl Cursor {
             return None;
         }
         let stretch = self.stretches.iter().rev().find(|stretch| stretch.wire <= wire)?;
-        let packet = history.get(stretch.packet + (wire - stretch.wire))?;
+        let index = stretch.packet + (wire - stretch.wire);
+        let packet = history.get(index)?;
         let ticks = stretch.catch_up.ticks(packet);
-        Some(Outgoing { packet, wire, ticks, late: packet.frame < stretch.catch_up.live })
+        Some(Outgoing { packet, index, wire, ticks, late: packet.frame < stretch.catch_up.live })
     }
 
     /// The newest wire index with these low 16 bits, counted from the viewer's first sequence number.

@@ -67,28 +67,32 @@ pub(super) fn read_offer(headers: &HeaderMap, body: &[u8], role: Role) -> Result
     })
 }
 
-/// Makes a session and answers 201 with its URL, entity tag and SDP.
+/// Makes a session and answers with its URL, entity tag and SDP: 201 with the answer, or 406 with an offer of our own where
+/// there is none that could be answered.
 pub(super) async fn open(
     shared: &Shared,
     asker: SocketAddr,
     channel: Arc<Channel>,
-    offer: Offer,
+    offer: Option<Offer>,
     purpose: Purpose,
 ) -> Result<Response, ApiError> {
+    let path = match purpose {
+        Purpose::Publish => "whip",
+        Purpose::Watch(..) => "whep",
+    };
+    let endpoint = format!("/{path}/{}", channel.name());
     let busy = |reason| {
         shared.metrics.refused(reason);
         ApiError::unavailable("the server has as many WebRTC sessions as it can take")
             .with_header(header::RETRY_AFTER, HeaderValue::from_static("5"))
     };
+    let full = |reason| elsewhere(shared, &endpoint).unwrap_or_else(|| busy(reason));
     if shared.context.life.is_draining() {
-        return Err(busy("draining"));
+        return Err(full("draining"));
     }
     let id = SessionId::random().ok_or_else(ApiError::internal)?;
-    let path = match purpose {
-        Purpose::Publish => "whip",
-        Purpose::Watch(..) => "whep",
-    };
-    let location = format!("/{path}/{}/{}", channel.name(), id.as_path());
+    let location = format!("{endpoint}/{}", id.as_path());
+    let status = if offer.is_some() { StatusCode::CREATED } else { StatusCode::NOT_ACCEPTABLE };
     let addresses = shared.addresses(asker);
     let open = Open { id: id.clone(), offer, purpose, addresses, channel, asker };
     let (reply, answer) = oneshot::channel();
@@ -100,7 +104,7 @@ pub(super) async fn open(
         _ => return Err(busy("busy")),
     };
     let sdp = answer.map_err(|error| match error {
-        OpenError::Full => busy("sessions"),
+        OpenError::Full => full("sessions"),
         OpenError::Stream(SubscribeError::Offline) => offline(SubscribeError::Offline.to_string()),
         OpenError::Stream(error @ SubscribeError::Busy(_)) => {
             shared.metrics.refused("busy");
@@ -111,7 +115,7 @@ pub(super) async fn open(
             shared.metrics.refused("stream");
             not_over_webrtc(format!("{error}: watch over HLS"))
         }
-        OpenError::Random => ApiError::internal(),
+        OpenError::Random | OpenError::Gone => ApiError::internal(),
         OpenError::Offer(reason) => {
             shared.metrics.refused("offer");
             ApiError::new(StatusCode::BAD_REQUEST, "invalid_offer", reason)
@@ -124,7 +128,7 @@ pub(super) async fn open(
         (header::ETAG, value(&entity_tag(&entry))?),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
-    let mut response = (StatusCode::CREATED, headers, sdp).into_response();
+    let mut response = (status, headers, sdp).into_response();
     if path == "whep" {
         let link = format!("<{location}/events>; rel=\"{EVENTS_REL}\"; events=\"{EVENTS}\"");
         response.headers_mut().append(header::LINK, value(&link)?);
@@ -133,6 +137,15 @@ pub(super) async fn open(
         response.headers_mut().append(header::LINK, link.clone());
     }
     Ok(response)
+}
+
+/// 307: the same at the server that takes what is too much for this one, if there is one (RFC 9725 §4.5).
+fn elsewhere(shared: &Shared, endpoint: &str) -> Option<ApiError> {
+    let base = shared.config.overflow_url.trim_end_matches('/');
+    let url = HeaderValue::from_str(&format!("{base}{endpoint}")).ok().filter(|_| !base.is_empty())?;
+    shared.metrics.refused("elsewhere");
+    let error = ApiError::new(StatusCode::TEMPORARY_REDIRECT, "elsewhere", "another server has room");
+    Some(error.with_header(header::LOCATION, url))
 }
 
 /// 409: nothing is on the air now, and when to ask again.
@@ -170,13 +183,33 @@ pub(super) fn delete(shared: &Shared, id: SessionId, entry: &Entry) -> Result<St
     Ok(StatusCode::OK)
 }
 
-/// PATCH: candidates, which need no answer, or an ICE restart.
+/// PATCH with the answer to a counter-offer.
+async fn answer(shared: &Shared, id: SessionId, entry: &Entry, body: &[u8]) -> Result<Response, ApiError> {
+    let invalid = |reason| ApiError::new(StatusCode::BAD_REQUEST, "invalid_answer", reason);
+    let text = std::str::from_utf8(body).map_err(|_| ApiError::bad_request("the answer is not UTF-8"))?;
+    let description =
+        Offer::parse(text, entry.role).map_err(|error: InvalidOffer| invalid(error.to_string()))?;
+    let (reply, taken) = oneshot::channel();
+    if !shared.command(entry, Command::Answer(id, Box::new(description), reply)) {
+        return Err(ApiError::unavailable("the server is busy; try again"));
+    }
+    match tokio::time::timeout(PATIENCE, taken).await {
+        Ok(Ok(Ok(()))) => Ok(StatusCode::NO_CONTENT.into_response()),
+        Ok(Ok(Err(OpenError::Offer(reason)))) => Err(invalid(reason)),
+        _ => Err(ApiError::not_found("there is no such session; it may have ended")),
+    }
+}
+
+/// PATCH: candidates, which need no answer, an ICE restart, or the answer to a counter-offer.
 pub(super) async fn patch(
     shared: &Shared,
     (id, entry): (SessionId, Entry),
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Response, ApiError> {
+    if entry.remote_ufrag.is_none() && media_type(headers).eq_ignore_ascii_case(SDP) {
+        return answer(shared, id, &entry, body).await;
+    }
     expect_type(headers, FRAGMENT)?;
     let text = std::str::from_utf8(body).map_err(|_| ApiError::bad_request("the fragment is not UTF-8"))?;
     let fragment = Fragment::parse(text).map_err(|error: InvalidFragment| {
@@ -189,8 +222,15 @@ pub(super) async fn patch(
             "send If-Match with the session's entity tag, or * to restart ICE",
         ));
     };
+    let Some(remote_ufrag) = &entry.remote_ufrag else {
+        return Err(ApiError::new(
+            StatusCode::CONFLICT,
+            "not_negotiated",
+            "answer the counter-offer first, with Content-Type: application/sdp",
+        ));
+    };
     let current = entity_tag(&entry);
-    let is_restart = fragment.credentials.ufrag != *entry.remote_ufrag;
+    let is_restart = fragment.credentials.ufrag != **remote_ufrag;
     // RFC 9725 §4.3.3 means the asterisk of RFC 9110, but its example has it in quotes.
     let any = tag == "*" || tag == "\"*\"";
     if tag.as_bytes() != current.as_bytes() && !(is_restart && any) {
@@ -234,10 +274,14 @@ fn entity_tag(entry: &Entry) -> String {
     format!("\"{}\"", entry.ufrag)
 }
 
-fn expect_type(headers: &HeaderMap, wanted: &'static str) -> Result<(), ApiError> {
+/// The body's media type, without parameters.
+fn media_type(headers: &HeaderMap) -> &str {
     let found = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = found.split(';').next().unwrap_or_default().trim();
-    if essence.eq_ignore_ascii_case(wanted) {
+    found.split(';').next().unwrap_or_default().trim()
+}
+
+fn expect_type(headers: &HeaderMap, wanted: &'static str) -> Result<(), ApiError> {
+    if media_type(headers).eq_ignore_ascii_case(wanted) {
         return Ok(());
     }
     let message = format!("expected Content-Type: {wanted}");

@@ -4,13 +4,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use aws_lc_rs::rand;
 
+use super::history::Packet;
 use super::outlet::{Outlet, Path};
 use super::peer::Negotiated;
 use super::relay::Lane;
 use super::send::{Cursor, Outgoing};
 use super::srtp::{Opener, Sealer};
 use crate::format::rtp::rtcp::{self, Packet as Rtcp, SenderInfo};
-use crate::format::rtp::{Extension, Header, ntp};
+use crate::format::rtp::{Extension, Header, RedHeader, ntp};
 use crate::hub;
 use crate::media::MediaTime;
 
@@ -30,6 +31,9 @@ const PLAYOUT_HINT: Duration = Duration::from_secs(3);
 /// Milliseconds ×10 are the unit; the largest value leaves the delay to the player.
 const PLAYOUT_AT_ONCE: [u8; 3] = [0, 0, 0];
 const PLAYOUT_AS_YOU_LIKE: [u8; 3] = [0, 0x0f, 0xff];
+
+/// Bytes of two frames of sound that go into one packet; larger ones go without the other.
+const MOST_REDUNDANT: usize = 1000;
 
 /// One viewer.
 pub(super) struct Viewer {
@@ -56,6 +60,8 @@ struct Track {
     payload_type: u8,
     rtx: Option<Rtx>,
     playout_delay: Option<u8>,
+    /// Payload type of redundant sound, where the viewer takes it.
+    redundancy: Option<u8>,
     /// SRTP index of the first packet.
     first: u64,
     /// Added to media time to make RTP timestamps.
@@ -146,7 +152,8 @@ impl Viewer {
             while room > 0
                 && let Some(outgoing) = track.cursor.next(&lane.history)
             {
-                track.send(outgoing, None, &self.sealer, outlet, destination);
+                let earlier = outgoing.index.checked_sub(1).and_then(|index| lane.history.get(index));
+                track.send_sound(outgoing, earlier, &self.sealer, outlet, destination);
                 room -= 1;
             }
         }
@@ -269,13 +276,14 @@ impl Track {
         // Below 2^15, so that a loss at the start cannot be taken for a wrap (RFC 3711 §3.3.1).
         let first = |random: u32| u64::from(random & 0x7fff);
         let [offset, media, resent] = random();
-        let Negotiated { ssrc, payload_type, rtx, playout_delay } = negotiated;
+        let Negotiated { ssrc, payload_type, rtx, playout_delay, redundancy } = negotiated;
         Self {
             cursor: Cursor::default(),
             ssrc,
             payload_type,
             rtx: rtx.map(|(ssrc, payload_type)| Rtx { ssrc, payload_type, next: first(resent) }),
             playout_delay,
+            redundancy,
             first: first(media),
             offset,
             packets: 0,
@@ -293,21 +301,58 @@ impl Track {
         outlet: &mut Outlet,
         destination: Path,
     ) {
-        let index = self.first + outgoing.wire;
-        let payload = &outgoing.packet.payload;
+        let extension = playout_delay.as_ref().and_then(|(id, delay)| Extension::new(*id, delay));
+        let head = self.head(outgoing, self.payload_type, extension.as_slice());
+        self.push(outgoing, &head, &[&outgoing.packet.payload.bytes], sealer, outlet, destination);
+    }
+
+    /// A frame of sound, with the one before it where that is agreed on.
+    fn send_sound(
+        &mut self,
+        outgoing: Outgoing<'_>,
+        earlier: Option<&Packet>,
+        sealer: &Sealer,
+        outlet: &mut Outlet,
+        destination: Path,
+    ) {
+        let Some(payload_type) = self.redundancy else {
+            return self.send(outgoing, None, sealer, outlet, destination);
+        };
+        let own = &outgoing.packet.payload.bytes;
+        let earlier = earlier
+            .filter(|earlier| earlier.payload.bytes.len() + own.len() <= MOST_REDUNDANT)
+            .map(|earlier| (outgoing.packet.ticks - earlier.ticks, &earlier.payload.bytes));
+        let header = RedHeader::new(self.payload_type, earlier.map(|(ticks, bytes)| (ticks, bytes.len())));
+        let other = earlier.filter(|_| header.has_earlier).map_or(&[][..], |(_, bytes)| bytes);
+        let head = self.head(outgoing, payload_type, &[]);
+        self.push(outgoing, &head, &[header.as_slice(), other, own], sealer, outlet, destination);
+    }
+
+    fn head(&self, outgoing: Outgoing<'_>, payload_type: u8, extensions: &[Extension<'_>]) -> Head {
         let header = Header {
-            payload_type: self.payload_type,
-            marker: payload.marker,
-            sequence_number: index as u16,
+            payload_type,
+            marker: outgoing.packet.payload.marker,
+            sequence_number: (self.first + outgoing.wire) as u16,
             timestamp: self.offset.wrapping_add(outgoing.ticks as u32),
             ssrc: self.ssrc,
         };
-        let extension = playout_delay.as_ref().and_then(|(id, delay)| Extension::new(*id, delay));
-        let head = Head::new(&header, extension.as_slice());
-        let ssrc = self.ssrc;
-        outlet.push(destination, |out| sealer.seal_rtp(ssrc, index, head.as_slice(), &[&payload.bytes], out));
+        Head::new(&header, extensions)
+    }
+
+    fn push(
+        &mut self,
+        outgoing: Outgoing<'_>,
+        head: &Head,
+        payload: &[&[u8]],
+        sealer: &Sealer,
+        outlet: &mut Outlet,
+        destination: Path,
+    ) {
+        let (ssrc, index) = (self.ssrc, self.first + outgoing.wire);
+        outlet.push(destination, |out| sealer.seal_rtp(ssrc, index, head.as_slice(), payload, out));
+        let octets: usize = payload.iter().map(|part| part.len()).sum();
         self.packets = self.packets.wrapping_add(1);
-        self.octets = self.octets.wrapping_add(payload.bytes.len() as u32);
+        self.octets = self.octets.wrapping_add(octets as u32);
     }
 
     /// A sender report, when it is time: which RTP timestamp is now, and what the wall clock says.

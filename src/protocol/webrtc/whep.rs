@@ -19,7 +19,7 @@ use super::shard::Purpose;
 use super::signalling::{self, SDP};
 use crate::http::{ApiError, Connection, Streaming};
 use crate::hub::{Channel, Rendition};
-use crate::media::{Codec, Kind};
+use crate::media::{Codec, Kind, Track};
 
 /// `/whep/CHANNEL` and the sessions below it.
 pub(super) fn router(shared: &Arc<Shared>) -> Router {
@@ -41,6 +41,7 @@ async fn watch(
     let offer = signalling::read_offer(&headers, &body, Role::Viewer)?;
     let watched = choose(&channel, &offer).inspect_err(|_| shared.metrics.refused("stream"))?;
     let purpose = Purpose::Watch(watched.agreed, watched.rendition);
+    let offer = Some(offer).filter(|_| watched.is_offered);
     signalling::open(&shared, connection.peer(), channel, offer, purpose).await
 }
 
@@ -48,6 +49,8 @@ async fn watch(
 struct Watched {
     agreed: Agreed,
     rendition: Rendition,
+    /// His offer has the codecs; else he gets a counter-offer.
+    is_offered: bool,
 }
 
 /// The programme, with sound that WebRTC carries, and a picture that it carries where the encoder's is none. Sound that is
@@ -81,14 +84,12 @@ fn choose(channel: &Channel, offer: &Offer) -> Result<Watched, ApiError> {
         let section = offer.section(codec.kind());
         section.is_none_or(|section| section.codecs.iter().any(|name| *name == rtp_name(codec)))
     };
-    let converted = video.filter(|track| !is_carried(track) || !takes(track.codec)).map(|_| Codec::H264);
+    let needs_conversion = |track: &&Track| !is_carried(track) || (!takes(track.codec) && takes(Codec::H264));
+    let converted = video.filter(needs_conversion).map(|_| Codec::H264);
     let video = converted.or(video.map(|track| track.codec));
     let audio = audio.map(|_| Codec::Opus);
-    if let Some(codec) = [video, audio].into_iter().flatten().find(|codec| !takes(*codec)) {
-        let message = format!("the broadcast is in {codec}, which the offer does not have");
-        return Err(signalling::not_over_webrtc(message));
-    }
-    Ok(Watched { agreed: Agreed { video, audio }, rendition: rendition(converted) })
+    let is_offered = [video, audio].into_iter().flatten().all(takes);
+    Ok(Watched { agreed: Agreed { video, audio }, rendition: rendition(converted), is_offered })
 }
 
 /// The codec's name in `a=rtpmap`, in lower case.

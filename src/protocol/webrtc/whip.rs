@@ -35,7 +35,7 @@ async fn publish(
     authorize(&shared, &name, &headers)?;
     let channel = signalling::channel(&shared, &name)?;
     let offer = signalling::read_offer(&headers, &body, Role::Publisher)?;
-    signalling::open(&shared, connection.peer(), channel, offer, Purpose::Publish).await
+    signalling::open(&shared, connection.peer(), channel, Some(offer), Purpose::Publish).await
 }
 
 async fn end(

@@ -1,6 +1,7 @@
 //! WHIP in and WHEP out, over real sockets and real ICE, DTLS and SRTP.
 
 mod continuity;
+mod counter_offer;
 mod ice;
 mod join;
 mod lip_sync;

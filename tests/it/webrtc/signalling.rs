@@ -7,7 +7,7 @@ use super::stage::on_air_over_rtmp;
 use crate::support::http::{Response, request};
 use crate::support::webrtc::session::{Offering, fragment};
 use crate::support::webrtc::signalling::{FRAGMENT, SDP, post, refusal};
-use crate::support::webrtc::{Options, Resource, WhepPlayer, WhipPublisher};
+use crate::support::webrtc::{Options, Resource, WhepPlayer};
 use crate::support::{Server, in_time};
 
 const STUN: &str = "stun:stun.example.org:3478";
@@ -134,16 +134,6 @@ async fn who_may_not_is_told_why() {
         refusal(post(server.http, "/whip/kitchen", Some(&channel.key), &receiving).await).await;
     assert_eq!((status, code.as_str()), (400, "invalid_offer"));
     assert!(words.contains("recvonly"), "{words}");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_viewer_who_cannot_take_the_broadcast_is_told_which_codec_it_is_in() {
-    let stage = on_air_over_rtmp("kitchen").await;
-    let options = WhipPublisher::of(onair::media::Codec::Vp8);
-    let offering = Offering::make(&stage.server, Direction::RecvOnly, &options).await;
-    let (status, code, words) = refusal(offering.post(&stage.server, "/whep/kitchen", None).await).await;
-    assert_eq!((status, code.as_str()), (422, "not_over_webrtc"));
-    assert!(words.contains("H.264"), "{words}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -50,6 +50,8 @@ const BURST: usize = 32;
 pub(super) enum Command {
     /// Make a session.
     Open(Box<Open>, oneshot::Sender<Result<String, OpenError>>),
+    /// Take the answer to a counter-offer.
+    Answer(SessionId, Box<Offer>, oneshot::Sender<Result<(), OpenError>>),
     /// Prepare an ICE restart; the answer is the server's fragment and its new name fragment.
     Restart(SessionId, Credentials, oneshot::Sender<Option<(String, Arc<str>)>>),
     /// End a session.
@@ -59,7 +61,8 @@ pub(super) enum Command {
 /// A session to be made.
 pub(super) struct Open {
     pub id: SessionId,
-    pub offer: Offer,
+    /// The peer's; none where we make one.
+    pub offer: Option<Offer>,
     pub purpose: Purpose,
     pub addresses: Addresses,
     pub channel: Arc<Channel>,
@@ -374,6 +377,14 @@ impl Shard {
                 {
                     self.close(place, "abandoned");
                 }
+            }
+            Command::Answer(id, description, answer) => {
+                let taken = self.take_answer(&id, &description, now);
+                if let (Err(_), Some(&place)) = (&taken, self.by_id.get(&id)) {
+                    self.close(place, "answer");
+                }
+                // A dropped answer only means that nobody waits for it any more.
+                let _ = answer.send(taken);
             }
             Command::Restart(id, credentials, answer) => {
                 // A dropped answer only means that nobody waits for it any more.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::super::demux::{self, Check, Kind as Datagram};
 use super::super::fragment::{self, Credentials};
-use super::super::offer::Role;
+use super::super::offer::{Offer, Role};
 use super::super::outlet::Path;
 use super::super::peer::{Codecs, News, OpenError, Peer, shard_of};
 use super::super::registry::{Entry, SessionId};
@@ -27,14 +27,21 @@ impl Shard {
             Purpose::Watch(agreed, _) => (Role::Viewer, Codecs::Only(*agreed)),
         };
         let settings = &self.settings;
-        let (peer, answer) =
-            Peer::answer(&settings.identity, settings.index, role, &offer, codecs, &addresses, now)?;
+        let (identity, index) = (&settings.identity, settings.index);
+        let (mut peer, mut description) = match (&offer, codecs) {
+            (Some(offer), _) => Peer::answer(identity, index, role, offer, codecs, &addresses, now)?,
+            (None, Codecs::Only(agreed)) => Peer::offer(identity, index, agreed, &addresses, now)?,
+            (None, Codecs::All) => return Err(OpenError::Offer("there is none".to_owned())),
+        };
+        if let (Some(offer), Role::Viewer, true) = (&offer, role, settings.config.redundant_sound) {
+            description = peer.with_redundancy(offer, description);
+        }
         let entry = Entry {
             shard: settings.index,
             role,
             channel: channel.name().clone(),
             ufrag: Arc::clone(peer.ufrag()),
-            remote_ufrag: offer.ufrag.as_str().into(),
+            remote_ufrag: offer.as_ref().map(|offer| offer.ufrag.as_str().into()),
         };
         if !settings.registry.insert(id.clone(), entry, settings.config.max_sessions) {
             return Err(OpenError::Full);
@@ -69,7 +76,22 @@ impl Shard {
         }
         self.settings.metrics.sessions.inc();
         self.drive(place, now);
-        Ok(answer)
+        Ok(description)
+    }
+
+    pub(super) fn take_answer(
+        &mut self,
+        id: &SessionId,
+        answer: &Offer,
+        now: Instant,
+    ) -> Result<(), OpenError> {
+        let place = *self.by_id.get(id).ok_or(OpenError::Gone)?;
+        let session = self.sessions.get_mut(place).and_then(Option::as_mut).ok_or(OpenError::Gone)?;
+        session.peer.take_answer(answer)?;
+        let ufrag = Arc::clone(session.peer.ufrag());
+        self.settings.registry.restarted(id, ufrag, answer.ufrag.as_str().into());
+        self.drive(place, now);
+        Ok(())
     }
 
     /// Makes sure that the stream is being read.

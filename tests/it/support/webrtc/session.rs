@@ -70,24 +70,8 @@ pub struct Offering {
 impl Offering {
     /// Makes an offer in this direction.
     pub async fn make(server: &Server, direction: Direction, options: &Options) -> Self {
-        let keys = Keys::default();
-        let has = |codec| options.codecs.contains(&codec);
-        let config = RtcConfig::new()
-            .set_crypto_provider(keys.tap())
-            .enable_raw_packets(true)
-            .clear_codecs()
-            .enable_opus(has(Codec::Opus), false)
-            .enable_h264(has(Codec::H264))
-            .enable_vp8(has(Codec::Vp8))
-            .enable_vp9(has(Codec::Vp9))
-            .enable_av1(has(Codec::Av1));
-        let mut rtc = (options.configure)(config).build(clock::monotonic());
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a socket");
-        // A burst of a whole group of pictures must fit.
-        socket2::SockRef::from(&socket).set_recv_buffer_size(8 << 20).expect("a buffer");
-        let local = socket.local_addr().expect("an address");
-        rtc.add_local_candidate(Candidate::host(local, "udp").expect("a candidate"));
-        let mut changes = rtc.sdp_api();
+        let (mut driver, keys, happenings) = peer(server, options).await;
+        let mut changes = driver.rtc.sdp_api();
         let mut sections = Vec::new();
         for kind in [MediaKind::Audio, MediaKind::Video] {
             let of_kind = |codec: &Codec| (*codec == Codec::Opus) == kind.is_audio();
@@ -96,8 +80,6 @@ impl Offering {
             }
         }
         let (offer, pending) = changes.apply().expect("an offer");
-        let (teller, happenings) = mpsc::unbounded_channel();
-        let mut driver = Driver::new(rtc, socket, options.via.unwrap_or(server.udp), teller);
         driver.sections = sections;
         let offer = (options.edit)(offer.to_sdp_string());
         Self { offer, driver, pending, keys, via: options.via, happenings }
@@ -134,6 +116,23 @@ impl Offering {
 }
 
 impl Session {
+    /// Answers a counter-offer.
+    pub async fn answering(server: &Server, response: Response, options: &Options) -> Self {
+        assert_eq!(response.header("content-type"), Some(signalling::SDP));
+        let resource = Resource::of(server.http, None, &response);
+        let offer = signalling::text_of(response, 406).await;
+        let (mut driver, keys, happenings) = peer(server, options).await;
+        let offered = SdpOffer::from_sdp_string(&offer).expect("an offer");
+        let answer = driver.rtc.sdp_api().accept_offer(offered).expect("an offer that can be answered");
+        let answer = (options.edit)(answer.to_sdp_string());
+        let headers = [("content-type", signalling::SDP)];
+        let taken = resource.ask("PATCH", &headers, answer.as_bytes()).await;
+        signalling::text_of(taken, 204).await;
+        let (commands, inlet) = mpsc::unbounded_channel();
+        tokio::spawn(driver.live(inlet));
+        Self { resource, keys, answer: offer, server_udp: server.udp, via: options.via, commands, happenings }
+    }
+
     /// Does something in the peer's task.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce(&mut Driver) -> T + Send + 'static) -> T {
         let (reply, result) = oneshot::channel();
@@ -245,6 +244,30 @@ impl Session {
         })
         .await;
     }
+}
+
+/// A peer that has neither made nor taken an offer yet.
+async fn peer(server: &Server, options: &Options) -> (Driver, Keys, mpsc::UnboundedReceiver<Happening>) {
+    let keys = Keys::default();
+    let has = |codec| options.codecs.contains(&codec);
+    let config = RtcConfig::new()
+        .set_crypto_provider(keys.tap())
+        .enable_raw_packets(true)
+        .clear_codecs()
+        .enable_opus(has(Codec::Opus), false)
+        .enable_h264(has(Codec::H264))
+        .enable_vp8(has(Codec::Vp8))
+        .enable_vp9(has(Codec::Vp9))
+        .enable_av1(has(Codec::Av1));
+    let mut rtc = (options.configure)(config).build(clock::monotonic());
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a socket");
+    // A burst of a whole group of pictures must fit.
+    socket2::SockRef::from(&socket).set_recv_buffer_size(8 << 20).expect("a buffer");
+    let local = socket.local_addr().expect("an address");
+    rtc.add_local_candidate(Candidate::host(local, "udp").expect("a candidate"));
+    let (teller, happenings) = mpsc::unbounded_channel();
+    let driver = Driver::new(rtc, socket, options.via.unwrap_or(server.udp), teller);
+    (driver, keys, happenings)
 }
 
 /// What the server answered to a restart.
