@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
+use super::SubscribeError;
 use super::conversion::{Conversions, Converters};
 use super::feed::{Feed, Start};
 use super::item::Item;
@@ -13,7 +14,6 @@ use super::stats::{SourceFigures, SourceStats};
 use super::subscriber::Subscriber;
 use super::timeline::Timeline;
 use super::wire::WireForms;
-use super::SubscribeError;
 use crate::clock;
 use crate::media::{Cue, Frame, MediaTime, Track};
 

@@ -58,7 +58,10 @@ mod tests {
                     let position = frame as f64 * (FRAMES as f64 + more as f64) / FRAMES as f64;
                     let expected = [tone(position), tone(position + 100.0)];
                     for (got, wanted) in pair.iter().zip(expected) {
-                        assert!((got - wanted).abs() < tolerance, "{hertz} Hz, frame {frame}: {got} {wanted}");
+                        assert!(
+                            (got - wanted).abs() < tolerance,
+                            "{hertz} Hz, frame {frame}: {got} {wanted}"
+                        );
                     }
                 }
             }

@@ -161,7 +161,8 @@ async fn a_conversion_outlives_the_publisher_and_ends_with_the_broadcast() {
 #[tokio::test]
 async fn what_cannot_be_converted_is_refused_in_words() {
     let (channel, mut publisher, ..) = convertible(Config::default());
-    let other = Rendition::Converted { of: Box::new(Rendition::PROGRAM), video: Some(Codec::H264), audio: None };
+    let other =
+        Rendition::Converted { of: Box::new(Rendition::PROGRAM), video: Some(Codec::H264), audio: None };
     assert_eq!(channel.subscribe(&other).unwrap_err(), SubscribeError::Unavailable);
     publisher.configure(Track { config: Bytes::from_static(b"HE-AAC"), ..audio_track() });
     let refusal = channel.subscribe(&opus()).unwrap_err();

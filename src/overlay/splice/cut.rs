@@ -7,6 +7,8 @@ use crate::media::{Frame, MediaTime};
 pub(super) struct DisplayOrder {
     /// The latest presentation time so far.
     newest: Option<MediaTime>,
+    /// The latest decoding time so far: nothing that comes is shown before it.
+    reached: MediaTime,
     /// What was the latest before the frame that has it now.
     before_newest: Option<MediaTime>,
     /// A frame that was later than all before it turned out to be no cut.
@@ -19,6 +21,11 @@ impl DisplayOrder {
     /// The latest presentation time so far.
     pub const fn newest(&self) -> Option<MediaTime> {
         self.newest
+    }
+
+    /// No frame to come is shown before this moment.
+    pub const fn reached(&self) -> MediaTime {
+        self.reached
     }
 
     /// Frames that are later than all before them are not always cuts: encoders that hold back more than one frame that others
@@ -38,7 +45,8 @@ impl DisplayOrder {
     }
 
     /// Takes the next frame into account.
-    pub fn add(&mut self, pts: MediaTime) {
+    pub fn add(&mut self, dts: MediaTime, pts: MediaTime) {
+        self.reached = dts;
         if self.advances(pts) {
             self.before_newest = self.newest;
             self.newest = Some(pts);
@@ -51,10 +59,7 @@ impl DisplayOrder {
 
 /// The smallest presentation time of all frames from a cut on, once no frame to come can be smaller: `held` are those that are
 /// here, `depth` is how many frames may precede one in decoding order and follow it in display order.
-pub(super) fn first_shown<'a>(
-    held: impl Iterator<Item = &'a Frame>,
-    depth: Option<u8>,
-) -> Option<MediaTime> {
+pub(super) fn first_shown<'a>(held: impl Iterator<Item = &'a Frame>, depth: Option<u8>) -> Option<MediaTime> {
     let (mut count, mut first, mut newest) = (0, MediaTime::MAX, None);
     for frame in held {
         count += 1;
@@ -97,7 +102,7 @@ mod tests {
 
     fn is_uneven(times: &[i64]) -> bool {
         let mut order = DisplayOrder::default();
-        times.iter().for_each(|&pts| order.add(MediaTime::from_millis(pts)));
+        times.iter().for_each(|&pts| order.add(MediaTime::ZERO, MediaTime::from_millis(pts)));
         order.is_uneven()
     }
 
@@ -111,14 +116,17 @@ mod tests {
 
     #[test]
     fn the_first_shown_is_known_when_nothing_earlier_can_come() {
-        let known = |times: &[(i64, i64)], depth| {
-            first_shown(frames(times).iter(), depth).map(MediaTime::as_millis)
-        };
+        let known =
+            |times: &[(i64, i64)], depth| first_shown(frames(times).iter(), depth).map(MediaTime::as_millis);
         assert_eq!(known(&[(40, 40)], None), Some(40), "without reordering at once");
         let reordered = [(0, 160), (40, 120), (80, 80), (120, 140)];
         assert_eq!(known(&reordered[..2], None), None);
         assert_eq!(known(&reordered[..3], None), Some(80));
-        assert_eq!(known(&reordered[..1], Some(0)), Some(160), "the parameter sets promise that none is reordered");
+        assert_eq!(
+            known(&reordered[..1], Some(0)),
+            Some(160),
+            "the parameter sets promise that none is reordered"
+        );
         assert_eq!(known(&reordered[..2], Some(2)), None);
         assert_eq!(known(&reordered[..3], Some(2)), Some(80));
         assert_eq!(known(&[], Some(0)), None);

@@ -88,7 +88,8 @@ mod tests {
         memory.push(frame(0, false));
         assert!(memory.is_empty());
         // The pictures at 80 and 100 lead an open GOP.
-        for (pts, keyframe) in [(40, true), (60, false), (120, true), (80, false), (100, false), (140, false)] {
+        for (pts, keyframe) in [(40, true), (60, false), (120, true), (80, false), (100, false), (140, false)]
+        {
             memory.push(frame(pts, keyframe));
         }
         memory.forget_until(MediaTime::from_millis(100));

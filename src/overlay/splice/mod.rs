@@ -99,7 +99,7 @@ pub enum Phase {
     Pass,
     /// The programme is the source, and a worker gets ready.
     Prime,
-    /// The programme is the worker's, and a slot is on.
+    /// The programme is the worker's, and a slot is on, or will be before it could be handed back.
     Draw,
     /// The programme is the worker's until it can be the source again.
     Drain,
@@ -177,9 +177,7 @@ impl Splicer {
         match &self.state {
             State::Pass => Phase::Pass,
             State::Prime | State::Enter(_) => Phase::Prime,
-            State::Splice(splice) if self.windows.iter().any(|window| window.is_due(splice.last + NEXT)) => {
-                Phase::Draw
-            }
+            State::Splice(splice) if self.is_wanted(splice.last) => Phase::Draw,
             State::Splice(_) | State::Leave(_) | State::Await => Phase::Drain,
         }
     }

@@ -126,7 +126,7 @@ impl Splicer {
 
     /// Keeps what workers may need of a picture.
     fn remember(&mut self, frame: &Frame) {
-        self.order.add(frame.pts);
+        self.order.add(frame.dts, frame.pts);
         self.memory.push(frame.clone());
         match &self.state {
             State::Splice(splice) => self.memory.forget_until(splice.last),
@@ -149,8 +149,8 @@ impl Splicer {
             }
         }
         self.remember(&frame);
-        if !matches!(self.state, State::Splice(_)) && advances {
-            self.close_past(frame.pts, Window::missed);
+        if !matches!(self.state, State::Splice(_) | State::Enter(_)) {
+            self.close_past(frame.dts, Window::missed);
             self.stand_down();
         }
         if self.worker.is_some() {
@@ -282,8 +282,12 @@ impl Splicer {
 
     /// Lets the worker go that gets ready for a slot that is no more.
     pub(super) fn stand_down(&mut self) {
-        let readies = matches!(self.state, State::Prime | State::Enter(_));
-        if readies && !self.is_wanted(self.order.newest().unwrap_or_default()) {
+        let shown = match &self.state {
+            State::Prime => self.order.reached(),
+            State::Enter(enter) => enter.bound,
+            _ => return,
+        };
+        if !self.is_wanted(shown) {
             self.release();
             self.drop_worker();
             self.state = State::Pass;

@@ -77,7 +77,7 @@ impl Window {
 
     /// A picture was sent. Tells whether it is the first of this slot.
     pub fn show(&mut self, pts: MediaTime) -> bool {
-        if !self.start.is_some_and(|start| start <= pts) || self.is_past(pts) {
+        if self.start.is_none_or(|start| start > pts) || self.is_past(pts) {
             return false;
         }
         self.shown.frames += 1;

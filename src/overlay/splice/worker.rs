@@ -132,8 +132,7 @@ impl Splicer {
 
     /// Starts a worker if a slot is due and there is something to begin with.
     pub(super) fn begin(&mut self, now: Instant) {
-        let newest = self.order.newest().unwrap_or_default();
-        if !matches!(self.state, State::Pass) || !self.is_wanted(newest) {
+        if !matches!(self.state, State::Pass) || !self.is_wanted(self.order.reached()) {
             return;
         }
         if self.memory.is_empty() {
@@ -190,9 +189,7 @@ impl Splicer {
         let Some(track) = track.filter(|_| sound) else { return self.lost(now) };
         let expected = match &self.state {
             State::Enter(Enter { cut: Some(cut), .. }) => frame.keyframe && frame.pts == *cut,
-            State::Splice(splice) => {
-                splice.owed.contains(frame.pts) && (frame.keyframe || !splice.fresh)
-            }
+            State::Splice(splice) => splice.owed.contains(frame.pts) && (frame.keyframe || !splice.fresh),
             // What it gives beyond what it was told to stop at.
             State::Leave(leave) if !leave.splice.owed.contains(frame.pts) => return,
             State::Leave(leave) => frame.keyframe || !leave.splice.fresh,

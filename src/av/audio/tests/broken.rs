@@ -66,7 +66,8 @@ fn mutated_access_units_stop_nothing() {
             }
             let pts = recording.exact(index);
             index += 1;
-            converter.convert(&Frame { pts, dts: pts, payload: payload.into(), ..frame.clone() }, &mut packets);
+            converter
+                .convert(&Frame { pts, dts: pts, payload: payload.into(), ..frame.clone() }, &mut packets);
         }
     }
     assert!(converter.concealed() > 100);
@@ -134,5 +135,9 @@ fn times_rise_whatever_comes() {
         }
     }
     let rising = |pair: &[Frame]| pair[0].dts < pair[1].dts || pair[1].dts > MediaTime::from_millis(1 << 40);
-    assert!(packets.windows(2).all(rising), "{:?}", packets.iter().map(|packet| packet.dts).collect::<Vec<_>>());
+    assert!(
+        packets.windows(2).all(rising),
+        "{:?}",
+        packets.iter().map(|packet| packet.dts).collect::<Vec<_>>()
+    );
 }

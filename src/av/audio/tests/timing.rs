@@ -24,7 +24,8 @@ fn beeps_are_where_they_were_and_with_the_picture() {
     for name in ["h264-aac", "h264-bframes-aac", "aac-44100", "audio-only"] {
         let recording = Recording::read(name);
         let source = recording.decoded();
-        let converted = Heard::new(&recording.converted(), &AacToOpus::new(&recording.track).unwrap().track());
+        let converted =
+            Heard::new(&recording.converted(), &AacToOpus::new(&recording.track).unwrap().track());
         for second in 1..5 {
             let picture = recording.picture.unwrap_or(MediaTime::from_millis(21)).as_secs_f64();
             let flash = picture + f64::from(second);
@@ -55,7 +56,11 @@ fn an_hour_does_not_drift() {
         assert!((MediaTime::ZERO..MediaTime::from_millis(50)).contains(&behind), "{behind:?} at {pts:?}");
         for packet in packets.drain(..) {
             let expected = MediaTime::from_ticks(made * 960 - 312, SAMPLE_RATE);
-            assert!((packet.pts - expected).abs() < MediaTime::from_nanos(2), "{:?} {expected:?}", packet.pts);
+            assert!(
+                (packet.pts - expected).abs() < MediaTime::from_nanos(2),
+                "{:?} {expected:?}",
+                packet.pts
+            );
             made += 1;
             last.extend(Some(packet).filter(|_| ending));
         }
@@ -109,5 +114,8 @@ fn the_clock_follows_another_crystal_to_the_end() {
     }
     // 300 ppm of 70 s are a whole packet.
     let last = MediaTime::from_ticks((packets.len() as i64 - 1) * 960 - 312, SAMPLE_RATE);
-    assert!((packets[packets.len() - 1].pts - last).abs() < MediaTime::from_nanos(2), "all packets last 20 ms");
+    assert!(
+        (packets[packets.len() - 1].pts - last).abs() < MediaTime::from_nanos(2),
+        "all packets last 20 ms"
+    );
 }

@@ -48,7 +48,13 @@ pub struct Model {
 }
 
 impl Model {
-    pub fn new(track: &Track, depth: usize, failure: Option<Failure>, now: Instant, random: &mut Random) -> Self {
+    pub fn new(
+        track: &Track,
+        depth: usize,
+        failure: Option<Failure>,
+        now: Instant,
+        random: &mut Random,
+    ) -> Self {
         let cost = Duration::from_micros(200 + random.below(2_800));
         Self {
             track: track.clone(),
@@ -185,7 +191,14 @@ impl Model {
         let text = format!("{}/{}", number_of(&picture.payload), drawn.join(","));
         let payload = nal::join([&[header, text.as_bytes()].concat()[..]]);
         let dts = cut - MediaTime::from_nanos(1_000_000_000);
-        out.push(Report::Frame(Frame { track: VIDEO, pts: picture.pts, dts, keyframe, disposable: false, payload }));
+        out.push(Report::Frame(Frame {
+            track: VIDEO,
+            pts: picture.pts,
+            dts,
+            keyframe,
+            disposable: false,
+            payload,
+        }));
     }
 }
 

@@ -131,8 +131,7 @@ impl Stage {
                 }
                 Output::Worker(Order::Start(track)) => {
                     assert!(self.worker.is_none(), "one worker at a time");
-                    let failure =
-                        if self.failures.is_empty() { None } else { self.failures.remove(0) };
+                    let failure = if self.failures.is_empty() { None } else { self.failures.remove(0) };
                     self.started += 1;
                     self.worker = Some(Model::new(&track, self.depth, failure, self.now, &mut self.random));
                 }
@@ -203,11 +202,8 @@ impl Stage {
         assert_eq!(sound(&mut self.programme.iter()), sent, "sound is not touched");
 
         let originals: Vec<&Frame> = pictures_of(source).collect();
-        let places: HashMap<usize, usize> = originals
-            .iter()
-            .enumerate()
-            .map(|(place, frame)| (read(&frame.payload).number, place))
-            .collect();
+        let places: HashMap<usize, usize> =
+            originals.iter().enumerate().map(|(place, frame)| (read(&frame.payload).number, place)).collect();
         let pictures = self.pictures();
         for pair in pictures.windows(2) {
             assert!(pair[0].0.dts < pair[1].0.dts, "decoding times rise: {pair:?}");
