@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use onair::av::worker::ipc::{Decoder, FromWorker, Message, ToWorker};
 use onair::codec::aac::AudioSpecificConfig;
 use onair::codec::opus::OpusHead;
 use onair::codec::{self, aac, av1, h264, h265, nal, vp9};
@@ -25,7 +26,7 @@ use onair::protocol::rtmp::wire::{
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const ALL: [Target; 16] = [
+pub const ALL: [Target; 17] = [
     ("amf0", amf0),
     ("amf3", amf3),
     ("asc", asc),
@@ -36,6 +37,7 @@ pub const ALL: [Target; 16] = [
     ("flv_file", flv_file),
     ("handshake", handshake),
     ("hvcc", hvcc),
+    ("ipc", ipc),
     ("packetize", packetize),
     ("rtcp", rtcp),
     ("rtp", rtp),
@@ -284,6 +286,29 @@ pub fn hvcc(data: &[u8]) {
     assert_eq!(h265::ConfigRecord::parse(&written).expect("what is written can be read"), record);
     let frame = h265::with_parameter_sets(Bytes::from_static(&[0, 0, 0, 3, 0x26, 1, 0xaf]), &record);
     assert!(nal::units(&frame).all(|unit| unit.is_ok()));
+}
+
+/// What server and worker say to each other, in both directions: what is read can be written, and is read the same.
+pub fn ipc(data: &[u8]) {
+    fn read<M: Message + PartialEq + std::fmt::Debug>(data: &[u8]) {
+        let (mut input, mut decoder) = (BytesMut::new(), Decoder::<M>::default());
+        for piece in pieces(data) {
+            input.extend_from_slice(piece);
+            loop {
+                match decoder.next(&mut input) {
+                    Ok(Some(message)) => {
+                        let mut written = BytesMut::new();
+                        message.encode(&mut written).expect("what is read can be written");
+                        assert_eq!(decoder.next(&mut written), Ok(Some(message)));
+                    }
+                    Ok(None) => break,
+                    Err(_) => return,
+                }
+            }
+        }
+    }
+    read::<ToWorker>(data);
+    read::<FromWorker>(data);
 }
 
 /// Parameter sets and payloads of all codecs, whichever the first byte says.

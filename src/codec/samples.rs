@@ -33,6 +33,11 @@ pub(crate) fn hex(digits: &str) -> Vec<u8> {
     (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect()
 }
 
+/// The first record of this codec.
+pub(crate) fn of(codec: Codec) -> Vec<u8> {
+    SAMPLES.iter().find(|sample| sample.codec == codec).expect("a sample of each codec").config()
+}
+
 const fn video(width: u32, height: u32, reorder_depth: u8) -> Params {
     Params::Video(VideoParams { width, height, reorder_depth: Some(reorder_depth) })
 }

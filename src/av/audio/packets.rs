@@ -21,7 +21,7 @@ const EXPECTED_LOSS: i32 = 5;
 /// The longest packet of 20 ms (RFC 6716 §3.4), with its two bytes of table of contents.
 const MAX_PACKET: usize = 1277;
 
-/// What is encoded, in a queue.
+/// What is encoded, in a queue: interleaved samples at 48 kHz in, Opus packets out.
 pub struct Packets {
     encoder: Encoder,
     channels: usize,
@@ -40,7 +40,9 @@ pub struct Packets {
 /// A packet, and when it is heard.
 #[derive(Debug)]
 pub struct Packet {
+    /// When its first sample is heard.
     pub pts: MediaTime,
+    /// The packet.
     pub payload: Bytes,
 }
 

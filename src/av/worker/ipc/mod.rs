@@ -172,3 +172,16 @@ pub struct Confinement {
     /// The most memory it may allocate, in bytes; 0 for no limit.
     pub memory: u64,
 }
+
+impl Confinement {
+    /// What is missing, in words.
+    pub fn lacking(&self) -> impl Iterator<Item = &'static str> {
+        let walls = [
+            (self.landlock > 0, "Landlock (no files)"),
+            (self.seccomp, "seccomp (no system calls)"),
+            (self.no_new_privileges, "no_new_privs"),
+            (self.memory > 0, "a limit on memory"),
+        ];
+        walls.into_iter().filter(|(stands, _)| !stands).map(|(_, name)| name)
+    }
+}
