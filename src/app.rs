@@ -14,12 +14,14 @@ use crate::api::channels::{ChannelStoreError, Directory, SqliteChannels};
 use crate::api::{self, Api, Ports};
 use crate::auth::{AdminToken, StreamKeys, Studio, TokenError};
 use crate::av::audio::AudioConverter;
+use crate::av::worker::Workers;
 use crate::config::Config;
 use crate::context::{Context, Life};
 use crate::hub::{self, Hub};
 use crate::metrics::Metrics;
 use crate::net::socket;
 use crate::net::tls::{CertificateError, Certificates};
+use crate::overlay::Overlays;
 use crate::protocol::{hls, http_flv, rtmp, webrtc};
 use crate::store::{self, Store};
 use crate::{http, log};
@@ -110,8 +112,10 @@ impl App {
         hub_metrics.register(&metrics);
         let hub = Hub::new(config.broadcast.clone(), hub_metrics);
         hub.register(AudioConverter::new(&metrics));
+        let workers = Workers::start(&config.worker, &metrics);
         let keys = StreamKeys::default();
         let life = Life::default();
+        let overlays = Overlays::new(&config.overlay, workers, life.clone(), &metrics);
         let studio = Studio::new(&token, keys.clone());
         let context =
             Context { hub: hub.clone(), keys: keys.clone(), studio: studio.clone(), life: life.clone() };
@@ -132,6 +136,7 @@ impl App {
             hub,
             token,
             studio,
+            overlays,
             store: store.clone(),
             metrics: metrics.clone(),
             ports,

@@ -13,9 +13,10 @@ use serde::{Deserialize, Serialize};
 use toml::de::DeTable;
 use toml::{Table, Value};
 
+use crate::av::worker;
 use crate::net::tls;
 use crate::protocol::{hls, http_flv, rtmp, webrtc};
-use crate::{api, http, hub, log, store};
+use crate::{api, http, hub, log, overlay, store};
 
 /// Variables that override a key begin so.
 const PREFIX: &str = "ONAIR_";
@@ -46,6 +47,10 @@ pub struct Config {
     pub admin: api::AdminConfig,
     /// Broadcasts in memory.
     pub broadcast: hub::Config,
+    /// The processes that do what needs libav.
+    pub worker: worker::Config,
+    /// What is burned into programmes.
+    pub overlay: overlay::Config,
     /// The log.
     pub log: log::Config,
 }
@@ -118,6 +123,8 @@ impl Config {
             ("rtmp", self.rtmp.problems()),
             ("hls", self.hls.problems()),
             ("webrtc", self.webrtc.problems()),
+            ("worker", self.worker.problems()),
+            ("overlay", self.overlay.problems()),
             ("log", self.log.problems()),
         ];
         let mut problems: Vec<(String, String)> = sections

@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use super::SubscribeError;
 use super::feed::{Feed, Reader, Start};
 use super::item::{Batch, Item};
+use super::program;
 use super::rendition::Rendition;
 use super::ring::Budget;
 use super::standing::{Preamble, Standing};
@@ -156,7 +157,9 @@ async fn convert(mut source: Subscriber, mut running: Running, mut writer: Write
             let Some(converted) = writer.converted.upgrade() else { return };
             let ended = matches!(item, Item::Ended);
             running.conversion.convert(item, &mut out);
-            out.drain(..).for_each(|item| writer.write(&converted.0, item));
+            for item in out.drain(..).filter(|item| !matches!(item, Item::Ended)) {
+                program::write(&mut writer.standing, &converted.0, item);
+            }
             if ended {
                 return;
             }
@@ -164,39 +167,11 @@ async fn convert(mut source: Subscriber, mut running: Running, mut writer: Write
     }
 }
 
-/// Writes what comes out of a conversion into its feed, which ends with it: also when a conversion panics, nobody is
-/// left waiting.
+/// What comes out of a conversion goes into its feed, which ends with it: also when a conversion panics, nobody is left
+/// waiting.
 struct Writer {
     converted: Weak<Converted>,
     standing: Standing,
-}
-
-impl Writer {
-    fn write(&mut self, feed: &Feed<Item, Arc<Preamble>>, item: Item) {
-        match item {
-            Item::Track(track) => self.standing.track(track).into_iter().for_each(|entry| feed.push(entry)),
-            Item::Cue(cue) => self.standing.cue(cue).into_iter().for_each(|entry| feed.push(entry)),
-            Item::Frame(frame) => {
-                let Some(kind) = self.standing.kind(frame.track) else { return };
-                let (entry, wake) = self.standing.frame(kind, frame);
-                feed.push(entry);
-                if wake {
-                    feed.wake();
-                }
-            }
-            Item::Lagged(_) => {
-                feed.push(self.standing.other(item));
-                self.standing.forget();
-            }
-            Item::Metadata(_) => feed.push(self.standing.other(item)),
-            Item::Interrupted => {
-                feed.push(self.standing.other(item));
-                feed.wake();
-            }
-            // The feed is closed when the writer is dropped, and says so itself.
-            Item::Ended => {}
-        }
-    }
 }
 
 impl Drop for Writer {

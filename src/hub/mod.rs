@@ -10,6 +10,7 @@ mod conversion;
 mod feed;
 mod item;
 mod metrics;
+mod program;
 mod rendition;
 mod ring;
 mod standing;
@@ -29,11 +30,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use channel::{Channel, Dismissal, Protocol, PublishError, Publisher, Status, SubscribeError, Viewer};
+pub use channel::{
+    Channel, Dismissal, Protocol, PublishError, Publisher, Status, SubscribeError, TakeError, Viewer,
+};
 pub use conversion::{Conversion, Converter};
 pub use feed::Start;
 pub use item::{Batch, Item};
 pub use metrics::Metrics;
+pub use program::Program;
 pub use rendition::Rendition;
 pub use stats::SourceFigures;
 pub use subscriber::Subscriber;
