@@ -1,6 +1,7 @@
 //! The API as its callers meet it, without sockets.
 
 mod around;
+mod overlays;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
