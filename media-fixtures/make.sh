@@ -63,7 +63,15 @@ tone() {
     echo "$1.flv"
 }
 
+# bench: makes bench-sound.aac, which `onair bench` publishes over and over.
+bench() {
+    "${ffmpeg[@]}" -f lavfi -i "anoisesrc=d=2:c=pink:r=48000:a=0.4:seed=1" -f lavfi -i "aevalsrc=0.2*sin(2*PI*330*t):s=48000:d=2" \
+        -filter_complex amerge -c:a aac -b:a 100k "${exact[@]}" -f adts bench-sound.aac
+    echo bench-sound.aac
+}
+
 fixtures() {
+    bench
     tone tone       2 48000 1
     tone tone-44100 2 44100 2
     local coder=("${ffmpeg[@]}")

@@ -14,6 +14,7 @@ use super::player;
 use super::samples::Samples;
 use super::stage::{Record, Stage};
 use super::viewer::{self, Destination, Protocol};
+use super::whep::{self, SharedInbox};
 use crate::clock;
 
 /// How the stream is watched.
@@ -23,6 +24,8 @@ pub enum Output {
     Stream(Protocol),
     /// Low-latency HLS.
     Hls,
+    /// WebRTC.
+    Whep,
 }
 
 /// All viewers of one stream.
@@ -32,12 +35,14 @@ pub struct Audience {
     stage: Rc<Stage>,
     /// Those whose every picture is looked at.
     thorough: Vec<Rc<RefCell<Record>>>,
-    /// Other players of HLS.
+    /// Other players of HLS, and other viewers over WHEP.
     casual: Vec<Rc<RefCell<Record>>>,
     /// Other viewers of a stream of bytes.
     crowd: Crowd,
     /// Why some never came into the crowd.
     not_served: Rc<RefCell<Vec<String>>>,
+    /// Where viewers over WHEP receive.
+    inbox: SharedInbox,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -50,6 +55,8 @@ pub struct Outcome {
     pub failures: Vec<String>,
     /// Times to join.
     pub joins: Samples,
+    /// Ages of the newest picture a second after the join.
+    pub edges: Samples,
     /// Delays of pictures or parts.
     pub delays: Samples,
     /// Pictures that did not arrive, in percent of those that should have.
@@ -67,6 +74,7 @@ impl Audience {
             casual: Vec::new(),
             crowd: Crowd::default(),
             not_served: Rc::default(),
+            inbox: SharedInbox::default(),
             tasks: Vec::new(),
         }
     }
@@ -81,6 +89,7 @@ impl Audience {
                 Output::Stream(protocol) if is_thorough => self.watch(protocol, number),
                 Output::Stream(protocol) => self.join_crowd(protocol, number),
                 Output::Hls => self.play(number, is_thorough),
+                Output::Whep => self.watch_whep(number, is_thorough),
             };
             self.tasks.push(task);
         }
@@ -110,6 +119,16 @@ impl Audience {
         let (destination, stage) = (Rc::clone(&self.destination), Rc::clone(&self.stage));
         spawn_local(async move {
             let ended = player::watch(&destination, number, is_thorough, &record, &stage).await;
+            record.borrow_mut().failure = ended.err().map(|error| error.to_string());
+        })
+    }
+
+    fn watch_whep(&mut self, number: usize, is_thorough: bool) -> JoinHandle<()> {
+        let record = new_record(if is_thorough { &mut self.thorough } else { &mut self.casual });
+        let (destination, stage) = (Rc::clone(&self.destination), Rc::clone(&self.stage));
+        let inbox = Rc::clone(&self.inbox);
+        spawn_local(async move {
+            let ended = whep::watch(&destination, number, is_thorough, &record, &inbox, &stage).await;
             record.borrow_mut().failure = ended.err().map(|error| error.to_string());
         })
     }
@@ -158,14 +177,22 @@ impl Audience {
             }
         }
         for record in &self.casual {
-            match record.borrow().steadiness() {
+            let record = record.borrow();
+            let lack = match self.output {
+                // They count every picture.
+                Output::Whep => record.verdict(&self.stage),
+                _ => record.steadiness(),
+            };
+            match lack {
                 None => outcome.ok += 1,
                 Some(reason) => fail(reason, 1),
             }
         }
-        self.records()
-            .filter_map(|record| record.borrow().joined)
-            .for_each(|joined| outcome.joins.push(joined));
+        for record in self.records() {
+            let record = record.borrow();
+            record.joined.into_iter().for_each(|joined| outcome.joins.push(joined));
+            record.edge.into_iter().for_each(|edge| outcome.edges.push(edge));
+        }
 
         let tally = self.crowd.tally(published);
         outcome.ok += tally.ok;

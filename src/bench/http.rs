@@ -214,6 +214,19 @@ impl Connection {
         self.exchange(&request).await
     }
 
+    /// Sends an SDP offer and takes the whole answer.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn offer(&mut self, host: &str, path: &str, sdp: &str) -> Result<Response, HttpError> {
+        let length = sdp.len();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/sdp\r\n\
+             Content-Length: {length}\r\n\r\n{sdp}"
+        );
+        self.exchange(&request).await
+    }
+
     async fn exchange(&mut self, request: &str) -> Result<Response, HttpError> {
         self.stream.write_all(request.as_bytes()).await?;
         let mut received = 0;

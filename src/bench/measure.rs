@@ -93,8 +93,10 @@ async fn interrupted() {
 async fn measure(command: &Command, cores: Cores) -> Result<Report, MeasureError> {
     let clients = command.clients();
     let common = command.common();
-    if let (Some(Peer::NginxRtmp), Load::Viewers(Output::Hls | Output::Stream(Protocol::Flv), _)) =
-        (command.peer(), command.load())
+    if let (
+        Some(Peer::NginxRtmp),
+        Load::Viewers(Output::Hls | Output::Whep | Output::Stream(Protocol::Flv), _),
+    ) = (command.peer(), command.load())
     {
         return Err(ServerError::Unable(command.title()).into());
     }
@@ -111,9 +113,11 @@ async fn measure(command: &Command, cores: Cores) -> Result<Report, MeasureError
     }
     if common.baseline {
         eprintln!("measuring the machine");
-        let cost = baseline::measure(clients, cores.server, BASELINE)
-            .await
-            .map_err(system("the machine's limit"))?;
+        let cost = match command.load() {
+            Load::Viewers(Output::Whep, _) => baseline::datagrams(clients, cores.server, BASELINE).await,
+            _ => baseline::measure(clients, cores.server, BASELINE).await,
+        };
+        let cost = cost.map_err(system("the machine's limit"))?;
         eprintln!("  {cost:.1} us per Mbit");
         report.machine_us_per_mbit = Some(cost);
     }
@@ -148,6 +152,7 @@ async fn of_server(mut server: Server, command: &Command, cores: Cores) -> Resul
         let play = match output {
             Output::Stream(Protocol::Rtmp) => Urls::play(urls.rtmp.as_ref(), "RTMP play")?,
             Output::Stream(Protocol::Flv) => Urls::play(urls.flv.as_ref(), "HTTP-FLV")?,
+            Output::Whep => Urls::play(urls.whep.as_ref(), "WHEP")?,
             Output::Hls => Urls::play(urls.hls.as_ref(), "low-latency HLS")?,
         };
         let publish = urls.publish.parse()?;
@@ -206,6 +211,7 @@ impl Course {
         figures.ok = outcome.ok;
         figures.failures = outcome.failures;
         figures.join = Spread::of(outcome.joins);
+        figures.edge = Spread::of(outcome.edges);
         figures.delay = Spread::of(outcome.delays);
         figures.lost_percent = outcome.lost_percent;
         figures.publisher_late_ms = millis(publisher_late);
@@ -262,6 +268,7 @@ impl Course {
             memory_per_client: memory
                 .map(|(before, after)| after.saturating_sub(before) as f64 / clients as f64),
             join: None,
+            edge: None,
             delay: None,
             lost_percent: None,
             publisher_late_ms: 0.0,

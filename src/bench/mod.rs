@@ -24,6 +24,7 @@ mod stage;
 mod target;
 mod usage;
 mod viewer;
+mod whep;
 
 use std::process::ExitCode;
 

@@ -21,6 +21,8 @@ pub enum Command {
     Flv(ViewerOptions),
     /// Players of one stream over low-latency HLS
     Hls(ViewerOptions),
+    /// Viewers of one stream over WHEP
+    Whep(ViewerOptions),
     /// Publishers, each of an own stream, without viewers
     Publish(PublisherOptions),
 }
@@ -40,6 +42,7 @@ impl Command {
             Self::Rtmp(options) => Load::Viewers(Output::Stream(Protocol::Rtmp), options),
             Self::Flv(options) => Load::Viewers(Output::Stream(Protocol::Flv), options),
             Self::Hls(options) => Load::Viewers(Output::Hls, options),
+            Self::Whep(options) => Load::Viewers(Output::Whep, options),
             Self::Publish(options) => Load::Publishers(options),
         }
     }
@@ -70,6 +73,7 @@ impl Command {
             Load::Viewers(Output::Stream(Protocol::Rtmp), _) => "RTMP play",
             Load::Viewers(Output::Stream(Protocol::Flv), _) => "HTTP-FLV",
             Load::Viewers(Output::Hls, _) => "low-latency HLS",
+            Load::Viewers(Output::Whep, _) => "WHEP",
             Load::Publishers(_) => "RTMP publish",
         }
     }
@@ -128,7 +132,7 @@ pub struct CommonOptions {
     /// Seconds from the last join to the beginning of the measurement
     #[arg(long, default_value = "5", value_name = "SECONDS", value_parser = seconds)]
     pub warm_up: Duration,
-    /// Also measure what the machine needs just to write the stream to as many TCP connections
+    /// Also measure what the machine needs just to write the stream to as many viewers
     #[arg(long)]
     pub baseline: bool,
     /// Report in JSON

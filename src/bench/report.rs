@@ -20,7 +20,7 @@ const LATE_PUBLISHER: Duration = Duration::from_millis(100);
 pub struct Report {
     /// What the servers were loaded with.
     pub load: &'static str,
-    /// The machine's own cost of writing the stream to TCP connections, in µs per Mbit.
+    /// The machine's own cost of writing the stream to as many sockets, in µs per Mbit.
     pub machine_us_per_mbit: Option<f64>,
     /// One server each.
     pub servers: Vec<Figures>,
@@ -47,6 +47,8 @@ pub struct Figures {
     pub memory_per_client: Option<f64>,
     /// From the connection to the first keyframe.
     pub join: Option<Spread>,
+    /// Age of the newest picture a second after the join.
+    pub edge: Option<Spread>,
     /// From sent to received: of a picture, or of a part's last picture.
     pub delay: Option<Spread>,
     /// Pictures that did not arrive, in percent, at the viewers whose every picture is looked at.
@@ -148,7 +150,7 @@ impl Report {
 
     /// As a table, with one column a server.
     pub fn table(&self) -> String {
-        let rows: [Row; 12] = [
+        let rows: [Row; 13] = [
             ("ok", |_, server| format!("{} of {}", server.ok, server.clients)),
             ("delivered", |_, server| format!("{:.0} Mbit/s", server.mbit_per_second)),
             ("server CPU", |_, server| optional(server.cpu, |cpu| format!("{:.1} % of a core", cpu.percent))),
@@ -167,6 +169,7 @@ impl Report {
                 optional(server.memory_per_client, |bytes| format!("{:.1} kB", bytes / 1000.0))
             }),
             ("join p50 / p99 / max", |_, server| optional(server.join, spread)),
+            ("  a second later", |_, server| optional(server.edge, spread)),
             ("delay p50 / p99 / max", |_, server| optional(server.delay, spread)),
             ("pictures lost", |_, server| optional(server.lost_percent, |lost| format!("{lost:.2} %"))),
             ("generator CPU", |_, server| format!("{:.0} % of a core", server.generator_percent)),
@@ -232,6 +235,7 @@ mod tests {
             cpu: Some(Cpu::new(used, 16e9, Duration::from_secs(10))),
             memory_per_client: Some(9_216.0),
             join: None,
+            edge: None,
             delay: Spread::of(delays),
             lost_percent: Some(0.0),
             publisher_late_ms: 1.0,

@@ -64,6 +64,8 @@ pub struct Urls {
     pub flv: Option<String>,
     /// Gives it out.
     pub hls: Option<String>,
+    /// Gives it out.
+    pub whep: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -103,7 +105,7 @@ impl Server {
              [log]\nfilter = \"warn\"\n\
              [http]\nlisten = \"{http}\"\nmax_connections = {connections}\n\
              [rtmp]\nlisten = \"{rtmp}\"\nmax_connections = {connections}\n\
-             [webrtc]\nlisten = \"\"\n"
+             [webrtc]\nlisten = \"{http}\"\nmax_sessions = {connections}\n"
         );
         let config = folder.write("config.toml", &config)?;
         let program = program.map_or_else(std::env::current_exe, |program| Ok(PathBuf::from(program)))?;
@@ -176,7 +178,7 @@ impl Server {
             }
             Kind::NginxRtmp { rtmp } => {
                 let url = format!("rtmp://{rtmp}/live/{name}");
-                Ok(Urls { publish: url.clone(), rtmp: Some(url), flv: None, hls: None })
+                Ok(Urls { publish: url.clone(), rtmp: Some(url), flv: None, hls: None, whep: None })
             }
         }
     }

@@ -107,6 +107,8 @@ impl Stage {
 pub struct Record {
     /// From the beginning of the connection to the first keyframe.
     pub joined: Option<Duration>,
+    /// How old the newest picture was a second after that, if he was asked.
+    pub edge: Option<Duration>,
     /// Why he is no longer there.
     pub failure: Option<String>,
     /// Bytes on the wire.

@@ -4,11 +4,13 @@
 //! With `ONAIR_FUZZ_CORPUS=fuzz/corpus` the recordings are also written there, for the fuzzer to begin with.
 
 use std::path::Path;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use onair::format::flv::file::TagKind;
 use onair::format::rtp::{Extension, Header, rtcp};
+use onair::media::{Codec, Frame, MediaTime, Track, TrackId};
 
 use crate::support::{Content, Fixture, Packet};
 use targets::Target;
@@ -112,6 +114,7 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
                 })
                 .collect(),
         ],
+        "ipc" => worker_messages(),
         "packetize" => access_units(),
         "rtcp" => vec![rtcp_compound()],
         "rtp" => rtp_packets(),
@@ -197,6 +200,67 @@ fn access_units() -> Vec<Vec<u8>> {
     let vp8 = [&[0xf0, 2, 0, 0x9d, 1, 0x2a, 0x41, 1, 0xf1, 0x40][..], &[0xd1, 1, 0, 5]];
     seeds.push([&[1, 0, 0, 0x80, 10][..], vp8[0], &[0, 4], vp8[1]].concat());
     seeds
+}
+
+/// Orders of each kind of job, and reports, behind the size of the pieces.
+fn worker_messages() -> Vec<Vec<u8>> {
+    use onair::av::worker::ipc::*;
+    let time = MediaTime::from_millis(40);
+    let track = |codec| {
+        let record = configurations(if codec == Codec::H264 { *b"avc1" } else { *b"Opus" }).swap_remove(0);
+        let description = onair::codec::describe(codec, &record).unwrap();
+        let (config, params) = (description.config, description.params);
+        Track { id: TrackId(1), group: 0, rank: 0, codec, config, params }
+    };
+    let frame = Frame {
+        track: TrackId(1),
+        pts: time,
+        dts: time,
+        keyframe: true,
+        disposable: false,
+        payload: vec![7; 30].into(),
+    };
+    let size = Size { width: 2, height: 1 };
+    let pixels = SpriteFrame { duration: Duration::from_millis(50), rgba: vec![9; 8].into() };
+    let sprite = Sprite { size, frames: vec![pixels; 2] };
+    let place = Rect { x: 0, y: 0, width: 2, height: 1 };
+    let squeeze = Some(Squeeze { picture: place, background: [1, 2, 3], transition: Duration::from_secs(1) });
+    let (start, end) = (time, time + time);
+    let overlay =
+        Overlay { id: OverlayId(4), start, end, sprite: sprite.clone(), canvas: size, place, squeeze };
+    let image = ImageJob {
+        file: vec![1; 20].into(),
+        fit: size,
+        max_pixels: 10,
+        max_frames: 2,
+        max_time: Duration::from_secs(1),
+    };
+    let convert = Convert { video: Some(Encoding::default()), audio: Some(SoundTarget::Aac) };
+    let orders = [
+        ToWorker::Start(Job::Convert(convert)),
+        ToWorker::Start(Job::Image(image)),
+        ToWorker::Track(track(Codec::H264)),
+        ToWorker::Track(track(Codec::Opus)),
+        ToWorker::Frame(frame.clone()),
+        ToWorker::Overlay(overlay),
+        ToWorker::Cancel { id: OverlayId(4), at: time },
+        ToWorker::Cut { dts: time, pts: time },
+        ToWorker::Keyframe,
+        ToWorker::Stop { before: time },
+    ];
+    let hello = Hello { version: VERSION, confinement: Confinement::default(), libraries: "some".to_owned() };
+    let reports = [
+        FromWorker::Hello(hello),
+        FromWorker::Frame(frame),
+        FromWorker::Progress { dts: time },
+        FromWorker::Sprite(sprite),
+        FromWorker::Ended,
+        FromWorker::Failed("why".to_owned()),
+    ];
+    let mut out = [bytes::BytesMut::from(&[0][..]), bytes::BytesMut::from(&[0][..])];
+    orders.iter().for_each(|order| order.encode(&mut out[0]).unwrap());
+    reports.iter().for_each(|report| report.encode(&mut out[1]).unwrap());
+    out.map(|bytes| bytes.to_vec()).to_vec()
 }
 
 /// One packet of every kind that is read, and one that is not.

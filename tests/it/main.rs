@@ -11,3 +11,5 @@ mod matrix;
 mod shutdown;
 mod sound;
 mod support;
+#[cfg(feature = "worker")]
+mod worker;

@@ -18,7 +18,7 @@ const LOUD: f32 = 0.05;
 /// Samples of one channel with the time of each in seconds.
 type Sound = Vec<(f64, f32)>;
 
-/// The first channel, as ffmpeg decodes it; its first sample has the time of the first packet, 0.
+/// The first channel, as ffmpeg decodes it; its first sample has the time of the first packet with sound.
 async fn heard_by_ffmpeg(name: &str, sample_rate: u32) -> Sound {
     let mut command = Command::new(tools::FFMPEG);
     command.args(["-nostdin", "-v", "error", "-i"]).arg(Fixture::path(name));
@@ -26,7 +26,13 @@ async fn heard_by_ffmpeg(name: &str, sample_rate: u32) -> Sound {
     let output = in_time("ffmpeg's end", command.output()).await.expect("ffmpeg");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let samples = output.stdout.chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()));
-    samples.enumerate().map(|(index, sample)| (index as f64 / f64::from(sample_rate), sample)).collect()
+    let first = Fixture::read(name).tags.into_iter().filter(|tag| tag.kind == TagKind::Audio).nth(1);
+    // The tag before it has the configuration.
+    let start = f64::from(first.expect("sound").timestamp_ms) / 1000.0;
+    samples
+        .enumerate()
+        .map(|(index, sample)| (start + index as f64 / f64::from(sample_rate), sample))
+        .collect()
 }
 
 /// The first channel of the Opus rendition of a broadcast that sends this recording, in media time.

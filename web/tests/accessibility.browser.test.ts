@@ -96,7 +96,7 @@ test('the keyboard reaches every control of the studio, and each has a name', as
   const visit = await openStudio()
   await visit.page.keyboard.press('m')
   assert.equal(await visit.page.getByRole('button', { name: 'Microphone' }).getAttribute('aria-pressed'), 'false')
-  const all = await namesByTab(visit, 12)
+  const all = await namesByTab(visit, 13)
   for (const wanted of [/Sign out/, /Microphone/, /Camera/, /Go live/, /Share/, /Copy link/, /Quality/]) {
     assert.match(all, wanted)
   }

@@ -94,7 +94,7 @@ pub(super) enum OpenError {
     Full,
     /// There is nothing to watch.
     #[error(transparent)]
-    Offline(SubscribeError),
+    Stream(SubscribeError),
 }
 
 /// The codecs that a viewer is offered, or that a publisher may send.

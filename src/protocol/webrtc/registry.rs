@@ -99,7 +99,11 @@ impl Registry {
         self.0.addresses.write().unwrap_or_else(PoisonError::into_inner).insert(address, shard);
     }
 
-    pub fn remove_address(&self, address: SocketAddr) {
-        self.0.addresses.write().unwrap_or_else(PoisonError::into_inner).remove(&address);
+    /// Forgets an address, unless a session of another shard has been verified at it since.
+    pub fn remove_address(&self, address: SocketAddr, shard: usize) {
+        let mut addresses = self.0.addresses.write().unwrap_or_else(PoisonError::into_inner);
+        if addresses.get(&address) == Some(&shard) {
+            addresses.remove(&address);
+        }
     }
 }

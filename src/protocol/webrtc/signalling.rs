@@ -17,7 +17,7 @@ use super::registry::{Entry, SessionId};
 use super::server::Shared;
 use super::shard::{Command, Open, Purpose};
 use crate::http::ApiError;
-use crate::hub::Channel;
+use crate::hub::{Channel, SubscribeError};
 use crate::media::ChannelName;
 
 /// The media type of offers and answers.
@@ -101,7 +101,8 @@ pub(super) async fn open(
     };
     let sdp = answer.map_err(|error| match error {
         OpenError::Full => busy("sessions"),
-        OpenError::Offline(error) => offline(error.to_string()),
+        OpenError::Stream(SubscribeError::Offline) => offline(SubscribeError::Offline.to_string()),
+        OpenError::Stream(error) => not_over_webrtc(format!("{error}: watch over HLS")),
         OpenError::Random => ApiError::internal(),
         OpenError::Offer(reason) => {
             shared.metrics.refused("offer");
@@ -130,6 +131,11 @@ pub(super) async fn open(
 pub(super) fn offline(reason: String) -> ApiError {
     ApiError::new(StatusCode::CONFLICT, "offline", reason)
         .with_header(header::RETRY_AFTER, HeaderValue::from_static("2"))
+}
+
+/// 422: the broadcast is live, but WebRTC does not carry what is in it.
+pub(super) fn not_over_webrtc(reason: String) -> ApiError {
+    ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "not_over_webrtc", reason)
 }
 
 /// The session of a path, if it is one of this channel and role.
@@ -177,7 +183,9 @@ pub(super) async fn patch(
     };
     let current = entity_tag(&entry);
     let is_restart = fragment.credentials.ufrag != *entry.remote_ufrag;
-    if tag.as_bytes() != current.as_bytes() && !(is_restart && tag == "*") {
+    // RFC 9725 §4.3.3 means the asterisk of RFC 9110, but its example has it in quotes.
+    let any = tag == "*" || tag == "\"*\"";
+    if tag.as_bytes() != current.as_bytes() && !(is_restart && any) {
         return Err(ApiError::new(
             StatusCode::PRECONDITION_FAILED,
             "precondition_failed",

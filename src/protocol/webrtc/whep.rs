@@ -40,8 +40,14 @@ async fn watch(
     let channel = signalling::channel(&shared, &name)?;
     let offer = signalling::read_offer(&headers, &body, Role::Viewer)?;
     let agreed = choose(&channel, &offer).inspect_err(|_| shared.metrics.refused("stream"))?;
-    let purpose = Purpose::Watch(agreed, Rendition::PROGRAM);
+    let purpose = Purpose::Watch(agreed, watched());
     signalling::open(&shared, connection.peer(), channel, offer, purpose).await
+}
+
+/// What all viewers watch: the programme, with sound that WebRTC carries. Sound that is Opus already passes untouched, so
+/// that a viewer stays on his session when another encoder goes on with AAC.
+fn watched() -> Rendition {
+    Rendition::Converted { of: Box::new(Rendition::PROGRAM), video: None, audio: Some(Codec::Opus) }
 }
 
 /// What a viewer with this offer gets of the channel.
@@ -61,12 +67,12 @@ fn choose(channel: &Channel, offer: &Offer) -> Result<Agreed, ApiError> {
         ));
     }
     let video = video.map(picture).transpose()?;
-    let audio = audio.map(sound).transpose()?;
+    let audio = audio.map(|_| Codec::Opus);
     for codec in [video, audio].into_iter().flatten() {
         let section = offer.section(codec.kind());
         if section.is_some_and(|section| !section.codecs.iter().any(|name| *name == rtp_name(codec))) {
             let message = format!("the broadcast is in {codec}, which the offer does not have");
-            return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "not_over_webrtc", message));
+            return Err(signalling::not_over_webrtc(message));
         }
     }
     Ok(Agreed { video, audio })
@@ -74,8 +80,7 @@ fn choose(channel: &Channel, offer: &Offer) -> Result<Agreed, ApiError> {
 
 /// The picture's codec, if browsers can take it over WebRTC.
 fn picture(track: &Track) -> Result<Codec, ApiError> {
-    let refuse =
-        |message: String| Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "not_over_webrtc", message));
+    let refuse = |message: String| Err(signalling::not_over_webrtc(message));
     let reordered = track.video().and_then(|video| video.reorder_depth).is_some_and(|depth| depth > 0);
     match track.codec {
         Codec::H264 if reordered => refuse(
@@ -85,16 +90,6 @@ fn picture(track: &Track) -> Result<Codec, ApiError> {
         Codec::H264 | Codec::Vp8 | Codec::Vp9 | Codec::Av1 => Ok(track.codec),
         codec => refuse(format!("browsers do not take {codec} over WebRTC: watch over HLS")),
     }
-}
-
-/// The sound's codec, if WebRTC carries it.
-fn sound(track: &Track) -> Result<Codec, ApiError> {
-    if track.codec == Codec::Opus {
-        return Ok(Codec::Opus);
-    }
-    let message =
-        format!("WebRTC does not carry {} sound, and it is not converted: watch over HLS", track.codec);
-    Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "not_over_webrtc", message))
 }
 
 /// The codec's name in `a=rtpmap`, in lower case.

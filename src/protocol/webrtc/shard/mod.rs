@@ -123,6 +123,8 @@ struct Shard {
     timers: BinaryHeap<Reverse<(Instant, usize)>>,
     /// Viewers who are behind and are sent more at the next pace.
     behind: Vec<usize>,
+    /// When that is, if there are any.
+    pace_at: Option<Instant>,
     outbox: Outbox,
     socket: Rc<UdpSocket>,
     news: Vec<News>,
@@ -186,7 +188,7 @@ async fn receive(shard: Rc<RefCell<Shard>>, socket: Rc<UdpSocket>) {
             return tracing::error!(%error, "a WebRTC shard receives no more");
         }
         match socket.try_io(Interest::READABLE, || inbox.receive(&*socket)) {
-            Ok(_) => {
+            Ok(()) => {
                 let mut shard = shard.borrow_mut();
                 let now = clock::monotonic();
                 for (source, datagram) in inbox.datagrams() {
@@ -225,7 +227,7 @@ async fn obey(shard: Rc<RefCell<Shard>>, mut inlets: Inlets) {
 /// Wakes sessions when their time has come, and paces those who are behind.
 async fn keep_time(shard: Rc<RefCell<Shard>>, changed: Rc<Notify>) {
     loop {
-        let next = shard.borrow().next_wake(clock::monotonic());
+        let next = shard.borrow().next_wake();
         let sleep = async {
             match next {
                 Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -285,8 +287,9 @@ async fn attend(shard: Rc<RefCell<Shard>>, place: usize, id: SessionId) {
                 shard.borrow_mut().dismissed(place, &id, reason);
                 return;
             }
-            asked = keyframes.changed() => {
-                if asked.is_err() || !shard.borrow_mut().ask_for_keyframe(place, &id) {
+            // The channel asks a publisher no more whom it is about to dismiss.
+            Ok(()) = keyframes.changed() => {
+                if !shard.borrow_mut().ask_for_keyframe(place, &id) {
                     return;
                 }
                 // Requests of many viewers within this time are one.
@@ -308,6 +311,7 @@ impl Shard {
             relays: HashMap::new(),
             timers: BinaryHeap::new(),
             behind: Vec::new(),
+            pace_at: None,
             outbox: Outbox::new(),
             socket,
             news: Vec::new(),

@@ -45,7 +45,7 @@ impl Shard {
                 let key = (channel.name().clone(), rendition, agreed);
                 if let Err(error) = self.use_relay(&key, &channel) {
                     self.settings.registry.remove(&id);
-                    return Err(OpenError::Offline(error));
+                    return Err(OpenError::Stream(error));
                 }
                 Side::Watching(key)
             }
@@ -177,15 +177,15 @@ impl Shard {
                 }
             }
         }
-        if !session.addresses.contains(&source) {
-            if session.addresses.len() == MAX_ADDRESSES {
-                let oldest = session.addresses.remove(0);
-                self.by_address.remove(&oldest);
-                self.settings.registry.remove_address(oldest);
-            }
+        if self.by_address.get(&source) != Some(&place) {
+            session.addresses.retain(|address| *address != source);
+            let oldest = (session.addresses.len() == MAX_ADDRESSES).then(|| session.addresses.remove(0));
             session.addresses.push(source);
             self.by_address.insert(source, place);
             self.settings.registry.insert_address(source, self.settings.index);
+            if let Some(oldest) = oldest {
+                self.forget_address(oldest, place);
+            }
         }
         self.drive(place, now);
     }
@@ -215,10 +215,9 @@ impl Shard {
     }
 
     /// The next moment at which something is to be done.
-    pub(super) fn next_wake(&self, now: Instant) -> Option<Instant> {
+    pub(super) fn next_wake(&self) -> Option<Instant> {
         let timer = self.timers.peek().map(|std::cmp::Reverse((at, _))| *at);
-        let pace = (!self.behind.is_empty()).then(|| now + super::PACE);
-        timer.into_iter().chain(pace).min()
+        timer.into_iter().chain(self.pace_at).min()
     }
 
     /// Wakes the sessions whose time has come, and ends those that have been silent for too long.
@@ -260,9 +259,8 @@ impl Shard {
             self.leave_relay(key, place);
         }
         self.behind.retain(|behind| *behind != place);
-        for address in &session.addresses {
-            self.by_address.remove(address);
-            self.settings.registry.remove_address(*address);
+        for address in session.addresses.drain(..) {
+            self.forget_address(address, place);
         }
         self.by_ufrag.remove(session.peer.ufrag());
         if let Some(unused) = session.peer.next_ufrag() {
@@ -274,6 +272,14 @@ impl Shard {
         self.settings.metrics.ended(reason);
         self.vacant.push(place);
         tracing::debug!(channel = %session.channel.name(), peer = %session.asker, reason, "WebRTC session ended");
+    }
+
+    /// Forgets that this session was verified at an address, unless another has been since: a NAT gives its ports anew.
+    fn forget_address(&mut self, address: SocketAddr, place: usize) {
+        if self.by_address.get(&address) == Some(&place) {
+            self.by_address.remove(&address);
+            self.settings.registry.remove_address(address, self.settings.index);
+        }
     }
 
     fn leave_relay(&mut self, key: &RelayKey, place: usize) {

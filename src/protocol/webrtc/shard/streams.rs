@@ -11,7 +11,7 @@ use super::super::registry::SessionId;
 use super::super::relay::{Agreed, Effect};
 use super::super::srtp::{Opener, Sealer};
 use super::super::viewer::Viewer;
-use super::{BURST, RelayKey, Session, Shard, Side};
+use super::{BURST, PACE, RelayKey, Session, Shard, Side};
 use crate::codec::h264;
 use crate::hub::{Dismissal, Item, Protocol};
 use crate::media::{Codec, Kind, MediaTime};
@@ -126,7 +126,10 @@ impl Shard {
         let Some(relay) = self.relays.get(key) else { return };
         if viewer.pump(relay.lanes(), &mut self.outbox, BURST, now) && !self.behind.contains(&place) {
             self.behind.push(place);
-            self.changed.notify_one();
+            if self.pace_at.is_none() {
+                self.pace_at = Some(now + PACE);
+                self.changed.notify_one();
+            }
         }
         if self.outbox.is_full() {
             self.flush();
@@ -135,6 +138,10 @@ impl Shard {
 
     /// Sends more to those who are behind.
     pub(super) fn pace(&mut self, now: Instant) {
+        if self.pace_at.is_none_or(|at| now < at) {
+            return;
+        }
+        self.pace_at = None;
         for place in std::mem::take(&mut self.behind) {
             self.pump(place, now);
         }

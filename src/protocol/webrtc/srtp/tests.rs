@@ -138,6 +138,25 @@ fn b29_replayed_packets_are_refused_and_late_ones_taken_once() {
 }
 
 #[test]
+fn each_ssrc_counts_its_packets_for_itself() {
+    for profile in PROFILES {
+        let (_, mut opener) = pair(profile);
+        let mut first_of = |ssrc: u32| {
+            let (mut sealer, _) = pair(profile);
+            let (mut packet, mut sealed) = (report(), Vec::new());
+            packet[4..8].copy_from_slice(&ssrc.to_be_bytes());
+            sealer.seal_rtcp(&packet, &mut sealed).unwrap();
+            opener.open_rtcp(&sealed, &mut Vec::new())
+        };
+        for ssrc in 0..16 {
+            assert_eq!(first_of(ssrc), Ok(()));
+            assert_eq!(first_of(ssrc), Err(OpenError::Replayed));
+        }
+        assert_eq!(first_of(16), Err(OpenError::Sender));
+    }
+}
+
+#[test]
 fn b29_forged_truncated_and_clear_packets_are_refused_and_leave_nothing_behind() {
     for profile in PROFILES {
         let (mut sealer, mut opener) = pair(profile);

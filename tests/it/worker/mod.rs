@@ -1,0 +1,8 @@
+//! The real worker: conversions, burn-in, images, and what happens when it fails.
+
+mod burn_in;
+mod confinement;
+mod conversion;
+mod failure;
+mod images;
+mod material;
