@@ -5,4 +5,4 @@ mod confinement;
 mod conversion;
 mod failure;
 mod images;
-mod material;
+pub mod material;

@@ -1,0 +1,245 @@
+//! Live: ffmpeg publishes, an operator asks for overlays, viewers of RTMP and FLV see them on the exact frames.
+
+use std::collections::HashSet;
+use std::io::Write as _;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use onair::av::worker::Config;
+use serde_json::Value;
+use tokio::io::AsyncReadExt as _;
+use tokio::process::{Child, Command};
+
+use crate::support::{Channel, Fixture, Packet, Server, Viewer, fixture, http, in_time, tools};
+use crate::worker::material::{PATIENCE, Picture, WORKER};
+
+/// Slots in an ordinary run, over all channels. `ONAIR_LIVE_SLOTS=30` for more.
+const SLOTS: usize = 6;
+
+/// A white image of the lower third's shape.
+const WHITE: &[u8] = br##"<svg xmlns="http://www.w3.org/2000/svg" width="1920" height="324"><rect width="1920" height="324" fill="#fff"/></svg>"##;
+
+const BOUNDARY: &str = "----onair";
+
+async fn server() -> Server {
+    Server::with(|config| {
+        config.worker = Config { path: Some(WORKER.into()), stall_timeout: PATIENCE, ..Config::default() };
+        config.broadcast.window = Duration::from_secs(3600);
+        config.broadcast.window_frames = 1_000_000;
+        config.broadcast.resume_window = Duration::from_millis(1);
+    })
+    .await
+}
+
+/// Publishes a recording in real time, over and over.
+fn publish(server: &Server, channel: &Channel, name: &str) -> Child {
+    let url = format!("rtmp://{}/live/{}", server.rtmp, channel.key);
+    let file = format!("{}/media-fixtures/{name}.flv", env!("CARGO_MANIFEST_DIR"));
+    let arguments = [
+        "-nostdin",
+        "-v",
+        "error",
+        "-re",
+        "-stream_loop",
+        "-1",
+        "-i",
+        &file,
+        "-c",
+        "copy",
+        "-f",
+        "flv",
+        &url,
+    ];
+    tools::start(tools::FFMPEG, arguments)
+}
+
+fn form(fields: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (name, value) in fields {
+        let head = format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n");
+        body.extend_from_slice(&[head.as_bytes(), value, b"\r\n"].concat());
+    }
+    body.extend_from_slice(format!("--{BOUNDARY}--\r\n").as_bytes());
+    body
+}
+
+/// Asks for an overlay; gives its name.
+async fn ask(server: &Server, channel: &Channel, start: &str, millis: u64) -> String {
+    let duration = millis.to_string();
+    let fields: [(&str, &[u8]); 4] = [
+        ("image", WHITE),
+        ("format", b"lower_third"),
+        ("duration_ms", duration.as_bytes()),
+        ("start_ns", start.as_bytes()),
+    ];
+    let content_type = format!("multipart/form-data; boundary={BOUNDARY}");
+    let authorization = format!("Bearer {}", channel.key);
+    let headers = [("authorization", authorization.as_str()), ("content-type", content_type.as_str())];
+    let path = format!("/api/v1/channels/{}/overlays", channel.name);
+    let response = http::request(server.http, "POST", &path, &headers, &form(&fields)).await;
+    let (status, body) = (response.status, response.json().await);
+    assert_eq!(status, 202, "{body}");
+    body["id"].as_str().expect("a name").to_owned()
+}
+
+/// What has become of an overlay.
+async fn trace(server: &Server, id: &str) -> Value {
+    server.operator("GET", &format!("/api/v1/overlays/{id}"), None).await.json().await
+}
+
+/// A slot as its trace tells it, and how long the first picture took from the request on.
+struct Told {
+    start: Option<i64>,
+    first: i64,
+    last: i64,
+    delay: Duration,
+    took: Duration,
+}
+
+/// Asks for slots one after the other while a viewer watches.
+async fn slots(server: &Server, channel: &Channel, viewer: &mut Viewer, count: usize) -> Vec<Told> {
+    let mut told = Vec::new();
+    // A GOP and a bit: what is asked for at once has something to begin with.
+    viewer.frames(200).await;
+    for slot in 0..count {
+        let newest = viewer.frame().await.dts;
+        let start = (slot % 2 == 1).then(|| (newest + 4_000) * 1_000_000 + 7_777_777 * slot as i64);
+        let asked = onair::clock::monotonic();
+        let text = start.map_or_else(|| "now".to_owned(), |start| start.to_string());
+        let id = ask(server, channel, &text, 1_000 + 333 * slot as u64).await;
+        let mut first_seen: Option<Instant> = None;
+        let trace = loop {
+            let packet = viewer.frame().await;
+            let trace = trace(server, &id).await;
+            let first = trace["first_pts_ns"].as_i64();
+            let shows = |first: i64| packet.is_video() && pts(&packet) * 1_000_000 >= first;
+            if first.is_some_and(shows) {
+                first_seen.get_or_insert_with(onair::clock::monotonic);
+            }
+            if trace["state"] == "over" {
+                break trace;
+            }
+        };
+        assert_eq!(trace["ended"], "completed", "{trace}");
+        told.push(Told {
+            start,
+            first: trace["first_pts_ns"].as_i64().expect("it was shown"),
+            last: trace["last_pts_ns"].as_i64().expect("it was shown"),
+            delay: Duration::from_nanos(trace["delay_ns"].as_u64().expect("a delay")),
+            took: first_seen.expect("it was seen").duration_since(asked),
+        });
+        // Some slots follow at once, others after the source is back.
+        viewer.frames(if slot % 3 == 0 { 1 } else { 250 }).await;
+    }
+    viewer.frames(250).await;
+    told
+}
+
+/// What a viewer got is what the recording has, and the overlays on exactly the frames that were told.
+async fn check(viewer: &Viewer, name: &str, told: &[Told], size: (usize, usize)) {
+    let what = format!("{name} over {}", viewer.protocol);
+    let original = Fixture::read(name);
+    let packets = viewer.packets();
+    let (video, audio): (Vec<&Packet>, Vec<&Packet>) = packets.iter().partition(|packet| packet.is_video());
+
+    let sent = fixture::packets(&original.tags);
+    let (pictures, sound): (Vec<&Packet>, Vec<&Packet>) = sent.iter().partition(|packet| packet.is_video());
+    let begins = sound.iter().position(|packet| packet.payload == audio[0].payload).expect("its first sound");
+    for (place, packet) in audio.iter().enumerate() {
+        assert_eq!(packet.payload, sound[(begins + place) % sound.len()].payload, "{what}: sound {place}");
+    }
+
+    let mut times: Vec<i64> = video.iter().map(|packet| pts(packet)).collect();
+    assert!(video.windows(2).all(|pair| pair[0].dts < pair[1].dts), "{what}: decoding times rise");
+    times.sort_unstable();
+    let seen = decode(&viewer.recording(), size).await;
+    assert_eq!(seen.len(), times.len(), "{what}: every picture is decoded");
+    let begins = usize::from(seen[0].0);
+    for (place, ((number, lower_edge), pts)) in seen.iter().zip(&times).enumerate() {
+        let wanted = (begins + place) % pictures.len();
+        assert_eq!(usize::from(*number), wanted, "{what}: in order, at {pts} ms");
+        let slot = told.iter().any(|told| (told.first..=told.last).contains(&(pts * 1_000_000)));
+        assert_eq!(*lower_edge > 250, slot, "{what}: at {pts} ms the lower edge is {lower_edge}");
+    }
+    for told in told.iter().filter_map(|told| Some((told.start?, told))) {
+        let (start, told) = told;
+        let first = times.iter().find(|pts| **pts * 1_000_000 >= start).expect("a picture");
+        assert_eq!(told.first, first * 1_000_000, "{what}: the first picture at or after the start");
+    }
+    let units: HashSet<&[u8]> = pictures.iter().map(|packet| &packet.payload[..]).collect();
+    let strange = video.iter().filter(|packet| !units.contains(&packet.payload[..])).count();
+    let spliced = video.len() - strange;
+    assert!(spliced > 0 && strange > 0, "{what}");
+    println!("{what}: {} pictures, {strange} of them by the worker", video.len());
+}
+
+const fn pts(packet: &Packet) -> i64 {
+    packet.dts + packet.cts as i64
+}
+
+/// Number and brightness at the lower edge of each picture of a recording, decoded by ffmpeg in the order of display.
+async fn decode(recording: &[u8], (width, height): (usize, usize)) -> Vec<(u16, u8)> {
+    let mut file = tempfile::Builder::new().suffix(".flv").tempfile().expect("a temporary file");
+    file.write_all(recording).expect("room on the disk");
+    let mut ffmpeg = Command::new(tools::FFMPEG)
+        .args(["-nostdin", "-v", "error", "-xerror", "-i"])
+        .arg(file.path())
+        .args(["-map", "0:v", "-vsync", "0", "-pix_fmt", "gray", "-f", "rawvideo", "-"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("ffmpeg (scripts/install-packages test)");
+    let mut raw = ffmpeg.stdout.take().expect("a pipe");
+    let mut seen = Vec::new();
+    let mut luma = vec![0; width * height];
+    while in_time("a picture", raw.read_exact(&mut luma)).await.is_ok() {
+        let picture = Picture { width, height, luma };
+        let lower_edge = picture.mean(8, height - height / 5, width - 16, height / 6);
+        seen.push((picture.number(), lower_edge));
+        luma = picture.luma;
+    }
+    let output = in_time("ffmpeg's end", ffmpeg.wait_with_output()).await.expect("an end");
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && complaints.is_empty(), "{complaints}");
+    seen
+}
+
+async fn broadcast(name: &str, size: (usize, usize), count: usize) -> Vec<Told> {
+    let server = server().await;
+    let channel = server.channel("kitchen").await;
+    let mut publisher = publish(&server, &channel, name);
+    server.until_live("kitchen", true).await;
+    let [mut rtmp, mut flv] = Viewer::of_each(&server, "kitchen").await;
+    let watching = tokio::spawn(async move {
+        flv.until_end().await;
+        flv
+    });
+    let told = slots(&server, &channel, &mut rtmp, count).await;
+    publisher.kill().await.expect("ffmpeg ends");
+    rtmp.until_end().await;
+    let flv = watching.await.expect("a viewer");
+    for viewer in [&rtmp, &flv] {
+        check(viewer, name, &told, size).await;
+    }
+    told
+}
+
+#[tokio::test]
+async fn overlays_are_on_the_exact_frames_over_rtmp_and_flv() {
+    let slots = std::env::var("ONAIR_LIVE_SLOTS").ok().and_then(|slots| slots.parse().ok()).unwrap_or(SLOTS);
+    let each = slots.div_ceil(3);
+    let (plain, reordered, fast) = tokio::join!(
+        broadcast("h264-aac", (320, 180), each),
+        broadcast("h264-bframes-aac", (320, 180), each),
+        broadcast("60fps", (320, 180), each),
+    );
+    let mut took: Vec<Duration> = Vec::new();
+    for told in plain.iter().chain(&reordered).chain(&fast) {
+        println!("first at {} ns, delay {:?}", told.first, told.delay);
+        took.extend(told.start.is_none().then_some(told.took));
+    }
+    took.sort_unstable();
+    println!("from the request to the first picture with the overlay at a viewer: {took:?}");
+}
