@@ -1,17 +1,15 @@
 //! Live: ffmpeg publishes, an operator asks for overlays, viewers of RTMP and FLV see them on the exact frames.
 
 use std::collections::HashSet;
-use std::io::Write as _;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use onair::av::worker::Config;
 use serde_json::Value;
-use tokio::io::AsyncReadExt as _;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
-use crate::support::{Channel, Fixture, Packet, Server, Viewer, fixture, http, in_time, tools};
-use crate::worker::material::{PATIENCE, Picture, WORKER};
+use super::decode;
+use crate::support::{Channel, Fixture, Packet, Server, Viewer, fixture, http, tools};
+use crate::worker::material::{PATIENCE, WORKER};
 
 /// Slots in an ordinary run, over all channels. `ONAIR_LIVE_SLOTS=30` for more.
 const SLOTS: usize = 6;
@@ -175,35 +173,6 @@ async fn check(viewer: &Viewer, name: &str, told: &[Told], size: (usize, usize))
 
 const fn pts(packet: &Packet) -> i64 {
     packet.dts + packet.cts as i64
-}
-
-/// Number and brightness at the lower edge of each picture of a recording, decoded by ffmpeg in the order of display.
-async fn decode(recording: &[u8], (width, height): (usize, usize)) -> Vec<(u16, u8)> {
-    let mut file = tempfile::Builder::new().suffix(".flv").tempfile().expect("a temporary file");
-    file.write_all(recording).expect("room on the disk");
-    let mut ffmpeg = Command::new(tools::FFMPEG)
-        .args(["-nostdin", "-v", "error", "-xerror", "-i"])
-        .arg(file.path())
-        .args(["-map", "0:v", "-vsync", "0", "-pix_fmt", "gray", "-f", "rawvideo", "-"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("ffmpeg (scripts/install-packages test)");
-    let mut raw = ffmpeg.stdout.take().expect("a pipe");
-    let mut seen = Vec::new();
-    let mut luma = vec![0; width * height];
-    while in_time("a picture", raw.read_exact(&mut luma)).await.is_ok() {
-        let picture = Picture { width, height, luma };
-        let lower_edge = picture.mean(8, height - height / 5, width - 16, height / 6);
-        seen.push((picture.number(), lower_edge));
-        luma = picture.luma;
-    }
-    let output = in_time("ffmpeg's end", ffmpeg.wait_with_output()).await.expect("an end");
-    let complaints = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && complaints.is_empty(), "{complaints}");
-    seen
 }
 
 async fn broadcast(name: &str, size: (usize, usize), count: usize) -> Vec<Told> {
