@@ -17,7 +17,7 @@ COPY scripts/packages.txt scripts/install-packages /tmp/scripts/
 RUN /tmp/scripts/install-packages run \
     && rm -rf /tmp/scripts /var/lib/apt/lists/* \
     && useradd --system --create-home --home-dir /data --shell /usr/sbin/nologin onair
-COPY --from=build /src/target/release/onair /usr/local/bin/onair
+COPY --from=build /src/target/release/onair /src/target/release/onair-worker /usr/local/bin/
 COPY config.toml /etc/onair/config.toml
 
 USER onair

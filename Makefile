@@ -27,8 +27,8 @@ help: ## list the targets
 run: build ## install what is missing, build, start the demo broadcast and print its links
 	exec target/release/onair demo $(ARGS)
 
-build: install-build rust web ## leave the server, with pages and demo clip inside, in target/release/onair
-	cargo build --release --locked
+build: install-build rust web ## leave the server, with pages and demo clip inside, and its media worker in target/release
+	cargo build --release --locked $$(scripts/worker-feature)
 
 test: install-build install-test rust web ## every check and every test
 	scripts/test

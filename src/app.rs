@@ -14,7 +14,7 @@ use crate::api::channels::{ChannelStoreError, Directory, SqliteChannels};
 use crate::api::{self, Api, Ports};
 use crate::auth::{AdminToken, StreamKeys, Studio, TokenError};
 use crate::av::audio::AudioConverter;
-use crate::av::worker::Workers;
+use crate::av::worker::{WorkerConverter, Workers};
 use crate::config::Config;
 use crate::context::{Context, Life};
 use crate::hub::{self, Hub};
@@ -111,8 +111,10 @@ impl App {
         let hub_metrics = Arc::new(hub::Metrics::default());
         hub_metrics.register(&metrics);
         let hub = Hub::new(config.broadcast.clone(), hub_metrics);
-        hub.register(AudioConverter::new(&metrics));
         let workers = Workers::start(&config.worker, &metrics);
+        // Before the other: of sound to Opus, it takes what the other cannot.
+        hub.register(WorkerConverter::new(workers.clone()));
+        hub.register(AudioConverter::new(&metrics));
         let keys = StreamKeys::default();
         let life = Life::default();
         let overlays = Overlays::new(&config.overlay, workers, life.clone(), &metrics);

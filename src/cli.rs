@@ -11,6 +11,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app::{App, StartError};
+use crate::av::worker::Workers;
 use crate::config::{Config, Invalid};
 use crate::demo;
 use crate::net::files;
@@ -94,7 +95,31 @@ fn check(config: &Config) -> ExitCode {
     for (key, address) in config.listeners() {
         println!("  {key} = {address}");
     }
+    println!("  {}", worker(config));
     ExitCode::SUCCESS
+}
+
+/// Whether there is a media worker, and how the kernel confines it: a line for people.
+fn worker(config: &Config) -> String {
+    if config.worker.max_jobs == 0 {
+        return "no media worker: worker.max_jobs is 0".to_owned();
+    }
+    let asked = Runtime::new()
+        .map_err(|error| error.to_string())
+        .and_then(|runtime| runtime.block_on(Workers::ask(&config.worker)));
+    match asked {
+        Ok(hello) => {
+            let lacking: Vec<&str> = hello.confinement.lacking().collect();
+            let walls = match lacking.as_slice() {
+                [] => "confined".to_owned(),
+                lacking => format!("confined, but this kernel lacks {}", lacking.join(" and ")),
+            };
+            format!("media worker: {}, {walls}", hello.libraries)
+        }
+        Err(reason) => format!(
+            "no media worker: {reason}. Pictures are not converted, overlays are not burned in; all else works"
+        ),
+    }
 }
 
 /// Why a certificate that is configured cannot be used.

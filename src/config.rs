@@ -45,10 +45,10 @@ pub struct Config {
     pub webrtc: webrtc::Config,
     /// Metrics and health on a listener of their own.
     pub admin: api::AdminConfig,
+    /// The media worker.
+    pub worker: worker::Config,
     /// Broadcasts in memory.
     pub broadcast: hub::Config,
-    /// The processes that do what needs libav.
-    pub worker: worker::Config,
     /// What is burned into programmes.
     pub overlay: overlay::Config,
     /// The log.

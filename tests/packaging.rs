@@ -79,6 +79,29 @@ fn image_is_built_by_the_same_script_and_command() {
 }
 
 #[test]
+fn image_has_the_media_worker_beside_the_server() {
+    let copies = instructions("Dockerfile").into_iter().filter(|line| line.starts_with("COPY --from=build"));
+    let copied: Vec<String> =
+        copies.flat_map(|line| line.split(' ').map(str::to_owned).collect::<Vec<_>>()).collect();
+    for program in ["/src/target/release/onair", "/src/target/release/onair-worker", "/usr/local/bin/"] {
+        assert!(copied.iter().any(|word| word == program), "{program} is not in {copied:?}");
+    }
+}
+
+/// The server must build and run where there is no media library, and be free of the library's licence.
+#[test]
+fn only_the_feature_worker_needs_the_media_library() {
+    let feature = toml_value("Cargo.toml", "features", "worker").expect("Cargo.toml has a feature worker");
+    assert!(feature.contains("dep:ffmpeg-the-third"));
+    assert_eq!(toml_value("Cargo.toml", "features", "default"), None, "and it is off by default");
+    let manifest = file("Cargo.toml");
+    let library = manifest.lines().find(|line| line.starts_with("ffmpeg-the-third")).expect("a dependency");
+    assert!(library.contains("optional = true"));
+    let worker = manifest.split("[[bin]]").find(|bin| bin.contains("onair-worker")).expect("a program");
+    assert!(worker.contains("required-features = [\"worker\"]"));
+}
+
+#[test]
 fn image_has_the_rust_version_of_the_package() {
     let version =
         toml_value("Cargo.toml", "package", "rust-version").expect("Cargo.toml names a rust-version");

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Instant, SystemTime};
 
-use super::conversion::{Conversions, Converters};
+use super::conversion::{Conversions, Converters, Running};
 use super::feed::{Feed, Start};
 use super::item::{Batch, Item};
 use super::program::{Author, Program};
@@ -16,7 +16,7 @@ use super::timeline::Timeline;
 use super::wire::WireForms;
 use super::{SubscribeError, TakeError};
 use crate::clock;
-use crate::media::{Cue, Frame, MediaTime, Track};
+use crate::media::{Cue, Frame, Kind, MediaTime, Track};
 
 /// Between the last frame of a publisher and the first of the next.
 const STEP: MediaTime = MediaTime::from_millis(1);
@@ -227,7 +227,7 @@ impl Broadcast {
         start: Start,
         rendition: &Rendition,
     ) -> Result<Subscriber, SubscribeError> {
-        let of = match rendition {
+        match rendition {
             Rendition::Source => {
                 // Until something is burned in, both are the same.
                 let reader = match self.source.get() {
@@ -239,18 +239,31 @@ impl Broadcast {
             Rendition::Program { .. } => {
                 return Ok(Subscriber::new(self.program.reader(start), Arc::clone(self), None));
             }
-            Rendition::Converted { of, .. } => of,
-        };
+            Rendition::Converted { .. } => {}
+        }
         let running = self.conversions().running(rendition);
         let converted = match running {
             Some(running) => running,
             None => {
-                let conversion = self.converters.conversion(rendition, &self.tracks_of(of))?;
-                let source = self.subscribe(start, of)?;
-                self.conversions().start(rendition, self.budget, source, conversion)
+                let (source, running) = self.conversion(start, rendition)?;
+                self.conversions().start(rendition, self.budget, source, running)
             }
         };
         Ok(Subscriber::new(converted.reader(start), Arc::clone(self), Some(converted)))
+    }
+
+    /// A new conversion that makes this rendition, and what it is to be fed.
+    ///
+    /// # Errors
+    /// When nothing makes this rendition of the tracks of this moment.
+    pub fn conversion(
+        self: &Arc<Self>,
+        start: Start,
+        rendition: &Rendition,
+    ) -> Result<(Subscriber, Running), SubscribeError> {
+        let Rendition::Converted { of, .. } = rendition else { return Err(SubscribeError::Unavailable) };
+        let running = self.converters.conversion(rendition, &self.tracks_of(of))?;
+        Ok((self.subscribe(start, of)?, running))
     }
 
     pub fn tracks(&self) -> Vec<Arc<Track>> {
@@ -272,7 +285,14 @@ impl Broadcast {
     /// The tracks of a rendition at this moment, as far as they are known before it is read.
     fn tracks_of(&self, rendition: &Rendition) -> Vec<Arc<Track>> {
         match rendition {
-            Rendition::Converted { .. } => Vec::new(),
+            Rendition::Converted { of, video, audio } => {
+                let mut tracks = self.tracks_of(of);
+                tracks.retain(|track| match track.kind() {
+                    Kind::Video => video.is_none(),
+                    Kind::Audio => audio.is_none(),
+                });
+                tracks
+            }
             _ => self.tracks(),
         }
     }

@@ -17,7 +17,7 @@ use super::takeover::Takeovers;
 use super::wire::{WireFormat, WireReader};
 use super::{Config, Metrics};
 use crate::clock;
-use crate::media::{ChannelName, Cue, Frame, MediaTime, Track};
+use crate::media::{ChannelName, Codec, Cue, Frame, MediaTime, Track};
 
 /// Outlives its publishers: viewers hold on to it while one goes and the next comes.
 #[derive(Debug)]
@@ -127,6 +127,9 @@ pub enum SubscribeError {
     /// What the broadcaster sends cannot be converted; the text says why.
     #[error("this broadcast cannot be converted: {0}")]
     Unconvertible(String),
+    /// It could be converted, but not now; the text says why.
+    #[error("this broadcast cannot be converted at the moment: {0}")]
+    Busy(String),
 }
 
 /// Why the programme cannot be taken.
@@ -273,6 +276,25 @@ impl Channel {
         forms.reader::<F>(rendition, broadcast.budget(), |rendition| {
             broadcast.subscribe(Start::Newest, rendition)
         })
+    }
+
+    /// The programme for viewers who take no sound in the codec `unwanted`: made into `instead` where the broadcaster sends
+    /// that, and as it is where nobody here can make it.
+    ///
+    /// # Errors
+    /// When the channel is not on the air, or there is no room for one more conversion.
+    pub fn wire_without<F: WireFormat>(
+        &self,
+        unwanted: Codec,
+        instead: Codec,
+    ) -> Result<WireReader, SubscribeError> {
+        if self.broadcast()?.tracks().iter().any(|track| track.codec == unwanted) {
+            match self.wire::<F>(Rendition::PROGRAM.with_sound(instead)) {
+                Err(SubscribeError::Unavailable | SubscribeError::Unconvertible(_)) => {}
+                reader => return reader,
+            }
+        }
+        self.wire::<F>(Rendition::PROGRAM)
     }
 
     /// Counts a viewer for as long as the guard lives.

@@ -5,12 +5,15 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::future::{Future, pending};
+use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::runtime::Handle;
 
 use super::SubscribeError;
+use super::broadcast::Broadcast;
 use super::feed::{Feed, Reader, Start};
 use super::item::{Batch, Item};
 use super::program;
@@ -18,7 +21,9 @@ use super::rendition::Rendition;
 use super::ring::Budget;
 use super::standing::{Preamble, Standing};
 use super::subscriber::Subscriber;
-use crate::media::Track;
+use super::takeover::Takeovers;
+use crate::clock;
+use crate::media::{Frame, MediaTime, Track, TrackId};
 
 /// So many items are converted before other tasks get their turn: a GOP that a joining conversion gets at once has
 /// hundreds, and an audio frame costs up to 0.2 ms.
@@ -32,18 +37,58 @@ pub trait Converter: Send + Sync + 'static {
     /// `None` when this is another converter's trade.
     ///
     /// # Errors
-    /// Why these tracks cannot be converted, in words for the viewer.
+    /// Why these tracks are not converted.
     fn conversion(
         &self,
         rendition: &Rendition,
         tracks: &[Arc<Track>],
-    ) -> Option<Result<Box<dyn Conversion>, String>>;
+    ) -> Option<Result<Box<dyn Conversion>, Refusal>>;
 }
 
-/// One conversion that runs. Pure: items in, items out, media time unchanged.
+/// Why a conversion is not made, in words for the viewer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// These tracks cannot be converted.
+    Unconvertible(String),
+    /// There is no room for one more conversion.
+    Busy(String),
+}
+
+impl From<Refusal> for SubscribeError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Unconvertible(reason) => Self::Unconvertible(reason),
+            Refusal::Busy(reason) => Self::Busy(reason),
+        }
+    }
+}
+
+/// What a conversion will give, as soon as it is there.
+pub type Later<'a> = Pin<Box<dyn Future<Output = Result<Batch, String>> + Send + 'a>>;
+
+/// One conversion that runs: items in, items out, media time unchanged. Most are pure, and give what becomes of an item
+/// at once; some have the work done elsewhere, and give it [`later`](Self::later).
 pub trait Conversion: Send {
-    /// Appends what becomes of an item. It gets every item of a subscriber, and passes on what is none of its business.
+    /// Appends what becomes of an item at once. It gets every item of a subscriber, and passes on what is none of its
+    /// business. It never waits.
     fn convert(&mut self, item: Item, out: &mut Batch);
+
+    /// What becomes of items later. Cancel-safe.
+    ///
+    /// # Errors
+    /// Why this conversion is broken. It is replaced by another then, which begins at the newest keyframe.
+    fn later(&mut self) -> Later<'_> {
+        Box::pin(pending())
+    }
+
+    /// What is still inside, after the last item.
+    fn finish(&mut self) -> Later<'_> {
+        Box::pin(async { Ok(Batch::new()) })
+    }
+
+    /// This one takes the place of another, which has given frames up to these decoding times: those, and what is earlier, are
+    /// of no use to anybody. Said before the first item.
+    fn resume_after(&mut self, _newest: &[(TrackId, MediaTime)]) {}
 }
 
 /// All converters there are.
@@ -83,7 +128,7 @@ impl Converters {
                 Some((converter.conversion(rendition, tracks)?, runtime.clone()))
             })
             .ok_or(SubscribeError::Unavailable)?;
-        let conversion = offer.map_err(SubscribeError::Unconvertible)?;
+        let conversion = offer?;
         self.running.inc();
         Ok(Running { conversion, runtime, running: self.running.clone() })
     }
@@ -124,13 +169,20 @@ impl Conversions {
         rendition: &Rendition,
         budget: Budget,
         source: Subscriber,
-        conversion: Running,
+        running: Running,
     ) -> Arc<Converted> {
         self.running(rendition).unwrap_or_else(|| {
             let converted = Arc::new(Converted(Feed::new(budget)));
             self.0.insert(rendition.clone(), Arc::downgrade(&converted));
-            let writer = Writer { converted: Arc::downgrade(&converted), standing: Standing::default() };
-            conversion.runtime.clone().spawn(convert(source, conversion, writer));
+            let runtime = running.runtime.clone();
+            let task = Task {
+                rendition: rendition.clone(),
+                source,
+                running,
+                replacements: Takeovers::default(),
+                writer: Writer::new(Arc::downgrade(&converted)),
+            };
+            runtime.spawn(task.run());
             converted
         })
     }
@@ -146,25 +198,96 @@ impl Converted {
     }
 }
 
-/// Converts until the source has ended or the last subscriber has left.
-async fn convert(mut source: Subscriber, mut running: Running, mut writer: Writer) {
-    let mut out = Batch::new();
-    loop {
-        for (index, item) in source.next_batch().await.into_iter().enumerate() {
-            if index % SLICE == SLICE - 1 {
-                tokio::task::yield_now().await;
-            }
-            let Some(converted) = writer.converted.upgrade() else { return };
-            let ended = matches!(item, Item::Ended);
-            running.conversion.convert(item, &mut out);
-            for item in out.drain(..).filter(|item| !matches!(item, Item::Ended)) {
-                program::write(&mut writer.standing, &converted.0, item);
-            }
-            if ended {
-                return;
+/// A conversion at work.
+struct Task {
+    rendition: Rendition,
+    source: Subscriber,
+    running: Running,
+    /// Conversions that broke down: as many in as short a time as publishers may take over from each other.
+    replacements: Takeovers,
+    writer: Writer,
+}
+
+impl Task {
+    /// Converts until the source has ended, the last subscriber has left, or nothing works any more.
+    async fn run(mut self) {
+        loop {
+            let given = tokio::select! {
+                batch = self.source.next_batch() => match self.convert(batch).await {
+                    Taken::GoOn => continue,
+                    Taken::Unwanted => return,
+                    Taken::Ended => {
+                        if let Ok(batch) = self.running.conversion.finish().await {
+                            self.writer.write_all(batch);
+                        }
+                        return;
+                    }
+                },
+                given = self.running.conversion.later() => given,
+            };
+            match given {
+                Ok(batch) => {
+                    if !self.writer.write_all(batch) {
+                        return;
+                    }
+                }
+                Err(reason) if !self.replace() => {
+                    tracing::error!(reason, rendition = ?self.rendition, "a conversion is given up");
+                    return;
+                }
+                Err(reason) => {
+                    tracing::warn!(reason, rendition = ?self.rendition, "a conversion broke down and was replaced");
+                }
             }
         }
     }
+
+    async fn convert(&mut self, batch: Batch) -> Taken {
+        let mut out = Batch::new();
+        for (index, item) in batch.into_iter().enumerate() {
+            if index % SLICE == SLICE - 1 {
+                tokio::task::yield_now().await;
+            }
+            let ended = matches!(item, Item::Ended);
+            self.running.conversion.convert(item, &mut out);
+            if !self.writer.write_all(out.drain(..)) {
+                return Taken::Unwanted;
+            }
+            if ended {
+                return Taken::Ended;
+            }
+        }
+        Taken::GoOn
+    }
+
+    /// Puts another conversion, which begins at the newest keyframe, in the place of this one. `false` when there is none, or
+    /// too many broke down already.
+    fn replace(&mut self) -> bool {
+        if !self.replacements.allow(clock::monotonic()) {
+            return false;
+        }
+        let broadcast: Arc<Broadcast> = Arc::clone(self.source.broadcast());
+        match broadcast.conversion(Start::Newest, &self.rendition) {
+            Ok((source, mut running)) => {
+                running.conversion.resume_after(&self.writer.newest);
+                (self.source, self.running) = (source, running);
+                true
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a conversion has no replacement");
+                false
+            }
+        }
+    }
+}
+
+/// What came of a batch.
+enum Taken {
+    GoOn,
+    /// Nobody reads what it becomes.
+    Unwanted,
+    /// The source is over.
+    Ended,
 }
 
 /// What comes out of a conversion goes into its feed, which ends with it: also when a conversion panics, nobody is left
@@ -172,6 +295,45 @@ async fn convert(mut source: Subscriber, mut running: Running, mut writer: Write
 struct Writer {
     converted: Weak<Converted>,
     standing: Standing,
+    /// Decoding time of the newest frame of each track.
+    newest: Vec<(TrackId, MediaTime)>,
+}
+
+impl Writer {
+    fn new(converted: Weak<Converted>) -> Self {
+        Self { converted, standing: Standing::default(), newest: Vec::new() }
+    }
+
+    /// `false` when nobody reads it.
+    fn write_all(&mut self, items: impl IntoIterator<Item = Item>) -> bool {
+        let Some(converted) = self.converted.upgrade() else { return false };
+        items.into_iter().for_each(|item| self.write(&converted.0, item));
+        true
+    }
+
+    fn write(&mut self, feed: &Feed<Item, Arc<Preamble>>, item: Item) {
+        match &item {
+            Item::Frame(frame) if self.standing.kind(frame.track).is_some() && !self.is_new(frame) => {}
+            // The feed is closed when the writer is dropped, and says so itself.
+            Item::Ended => {}
+            _ => program::write(&mut self.standing, feed, item),
+        }
+    }
+
+    /// Whether the frame is later than those before: a conversion that takes another's place gets some of them again.
+    fn is_new(&mut self, frame: &Frame) -> bool {
+        match self.newest.iter_mut().find(|(track, _)| *track == frame.track) {
+            Some((_, newest)) if frame.dts <= *newest => false,
+            Some((_, newest)) => {
+                *newest = frame.dts;
+                true
+            }
+            None => {
+                self.newest.push((frame.track, frame.dts));
+                true
+            }
+        }
+    }
 }
 
 impl Drop for Writer {

@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize};
 pub use channel::{
     Channel, Dismissal, Protocol, PublishError, Publisher, Status, SubscribeError, TakeError, Viewer,
 };
-pub use conversion::{Conversion, Converter};
+pub use conversion::{Conversion, Converter, Later, Refusal};
 pub use feed::Start;
 pub use item::{Batch, Item};
 pub use metrics::Metrics;

@@ -27,4 +27,14 @@ pub enum Rendition {
 impl Rendition {
     /// The programme that everybody gets.
     pub const PROGRAM: Self = Self::Program { variant: 0 };
+
+    /// This one with its sound in another codec.
+    pub fn with_sound(self, codec: Codec) -> Self {
+        Self::Converted { of: Box::new(self), video: None, audio: Some(codec) }
+    }
+
+    /// This one with its picture in another codec.
+    pub fn with_picture(self, codec: Codec) -> Self {
+        Self::Converted { of: Box::new(self), video: Some(codec), audio: None }
+    }
 }

@@ -35,6 +35,11 @@ impl Subscriber {
         self.reader.is_at_end()
     }
 
+    /// The broadcast that this is a place in.
+    pub(super) const fn broadcast(&self) -> &Arc<Broadcast> {
+        &self.broadcast
+    }
+
     /// The wall clock at media time zero.
     pub fn epoch(&self) -> SystemTime {
         self.broadcast.epoch()

@@ -235,7 +235,7 @@ fn worker_messages() -> Vec<Vec<u8>> {
         max_frames: 2,
         max_time: Duration::from_secs(1),
     };
-    let convert = Convert { video: Some(Encoding::default()), audio: Some(SoundTarget::Aac) };
+    let convert = Convert { video: Some(Encoding::default()), audio: Some(SoundTarget::Aac), after: time };
     let orders = [
         ToWorker::Start(Job::Convert(convert)),
         ToWorker::Start(Job::Image(image)),

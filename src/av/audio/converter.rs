@@ -5,7 +5,7 @@ use std::sync::Arc;
 use prometheus_client::metrics::counter::Counter;
 
 use super::aac_to_opus::{AacToOpus, Unsupported};
-use crate::hub::{Batch, Conversion, Converter, Item, Rendition};
+use crate::hub::{Batch, Conversion, Converter, Item, Refusal, Rendition};
 use crate::media::{Codec, Frame, Kind, MediaTime, Track};
 use crate::metrics::Metrics;
 
@@ -37,7 +37,7 @@ impl Converter for AudioConverter {
         &self,
         rendition: &Rendition,
         tracks: &[Arc<Track>],
-    ) -> Option<Result<Box<dyn Conversion>, String>> {
+    ) -> Option<Result<Box<dyn Conversion>, Refusal>> {
         let Rendition::Converted { video: None, audio: Some(Codec::Opus), .. } = rendition else {
             return None;
         };
@@ -53,7 +53,7 @@ impl Converter for AudioConverter {
             }
         }
         Some(match refused {
-            Some(reason) => Err(reason.to_string()),
+            Some(reason) => Err(Refusal::Unconvertible(reason.to_string())),
             None => Ok(Box::new(ToOpus::new(self.concealed.clone()))),
         })
     }

@@ -17,6 +17,7 @@ pub mod ipc;
 
 mod back_off;
 mod config;
+mod converter;
 mod metrics;
 mod pace;
 mod process;
@@ -25,6 +26,7 @@ mod session;
 mod workers;
 
 pub use config::Config;
+pub use converter::WorkerConverter;
 pub use process::executable;
 pub use session::{Lost, Orders, Reports, Session};
-pub use workers::{StartError, Workers};
+pub use workers::{Room, StartError, Workers};

@@ -246,7 +246,7 @@ mod tests {
         assert_eq!(returned.check(&FromWorker::Frame(other)), Err(Implausible::UnknownTrack));
         let hevc = FromWorker::Track(track(Codec::H265));
         assert_eq!(returned.check(&hevc), Err(Implausible::WrongCodec(Codec::H265)));
-        let opus = Convert { video: None, audio: Some(SoundTarget::Opus) };
+        let opus = Convert { video: None, audio: Some(SoundTarget::Opus), after: Convert::ALL };
         let mut returned = Returned::new(&Job::Convert(opus));
         returned.given(&ToWorker::Track(track(Codec::Aac)));
         assert_eq!(returned.check(&FromWorker::Track(track(Codec::Opus))), Ok(()));

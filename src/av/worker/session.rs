@@ -125,14 +125,14 @@ impl Reports {
     }
 }
 
-/// Begins a job in this room.
-pub fn begin(room: Room, job: Job, stall_timeout: Duration) -> Session {
+/// A job in this room, and what is to run for it.
+pub fn begin(room: Room, job: Job, stall_timeout: Duration) -> (Session, impl Future<Output = ()> + Send) {
     let (queue, orders) = mpsc::unbounded_channel();
     let (reports, received) = mpsc::channel(MOST_REPORTS);
     let waiting = Arc::new(AtomicUsize::new(0));
     let task = Task { orders, waiting: Arc::clone(&waiting), reports, stall_timeout };
-    tokio::spawn(task.run(room, job));
-    Session { orders: Orders { queue, waiting }, reports: Reports(received) }
+    let session = Session { orders: Orders { queue, waiting }, reports: Reports(received) };
+    (session, task.run(room, job))
 }
 
 /// Writes some of it. Cancel-safe.
@@ -204,7 +204,7 @@ enum End {
 impl Task {
     async fn run(mut self, room: Room, job: Job) {
         let process = tokio::select! {
-            process = room.workers.take() => process,
+            process = room.process() => process,
             () = self.reports.closed() => return,
         };
         let end = match process {

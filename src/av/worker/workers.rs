@@ -2,18 +2,23 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 
 use super::back_off::BackOff;
-use super::ipc::Job;
+use super::ipc::{Hello, Job};
 use super::metrics::Metrics;
 use super::process::{Process, SpawnError, executable};
 use super::session::{Lost, Session};
 use super::{Config, session};
 use crate::metrics;
+
+/// How often the pool looks whether it is still needed.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Gives jobs to processes. Clones are the same.
 #[derive(Clone, Debug)]
@@ -22,6 +27,7 @@ pub struct Workers(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     config: Config,
+    runtime: Handle,
     /// The program, or why there is none.
     executable: Result<PathBuf, String>,
     idle: Mutex<VecDeque<Process>>,
@@ -64,6 +70,7 @@ impl Workers {
         }
         let inner = Arc::new(Inner {
             config: config.clone(),
+            runtime: Handle::current(),
             executable,
             idle: Mutex::default(),
             room: Arc::new(Semaphore::new(config.max_jobs)),
@@ -75,6 +82,15 @@ impl Workers {
             tokio::spawn(fill(Arc::downgrade(&inner)));
         }
         Self(inner)
+    }
+
+    /// Starts a process, only to hear what it says of itself.
+    ///
+    /// # Errors
+    /// Why it says nothing, in words for people.
+    pub async fn ask(config: &Config) -> Result<Hello, String> {
+        let started = Process::start(&executable(config)?, config.memory).await;
+        started.map(|process| process.hello).map_err(|error| format!("it {error}"))
     }
 
     /// Whether there is a worker, or why there is none.
@@ -92,23 +108,27 @@ impl Workers {
     ///
     /// # Errors
     /// When there is no worker, or no room.
-    ///
-    /// # Panics
-    /// When it is not called on a runtime.
     pub fn give(&self, job: Job) -> Result<Session, StartError> {
+        self.reserve().map(|room| room.begin(job))
+    }
+
+    /// Room for a job.
+    ///
+    /// # Errors
+    /// When there is no worker, or no room.
+    pub fn reserve(&self) -> Result<Room, StartError> {
         self.available()?;
         let max_jobs = self.0.config.max_jobs;
         let Ok(permit) = Arc::clone(&self.0.room).try_acquire_owned() else {
             self.0.metrics.refused.inc();
             return Err(StartError::Busy { max_jobs });
         };
-        self.0.metrics.started.inc();
-        let room = Room::new(self.clone(), permit);
-        Ok(session::begin(room, job, self.0.config.stall_timeout))
+        self.0.metrics.jobs.inc();
+        Ok(Room { workers: self.clone(), _permit: permit })
     }
 
     /// A process that waits, or a new one.
-    pub(super) async fn take(&self) -> Result<Process, SpawnError> {
+    async fn take(&self) -> Result<Process, SpawnError> {
         loop {
             let waiting = self.0.idle().pop_front();
             self.0.count_idle();
@@ -123,27 +143,36 @@ impl Workers {
     }
 }
 
-/// A job's place among those that may run.
+/// A place among the jobs that may run at a time, for as long as it is held.
 #[derive(Debug)]
 pub struct Room {
-    /// Whose place it is.
-    pub workers: Workers,
+    workers: Workers,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Room {
-    fn new(workers: Workers, permit: OwnedSemaphorePermit) -> Self {
-        workers.0.metrics.jobs.inc();
-        Self { workers, _permit: permit }
+    /// Begins a job. It returns at once; orders wait until a process is there. The job runs on the runtime that the workers were
+    /// started on, whoever begins it.
+    pub fn begin(self, job: Job) -> Session {
+        let inner = Arc::clone(&self.workers.0);
+        inner.metrics.started.inc();
+        let (session, task) = session::begin(self, job, inner.config.stall_timeout);
+        inner.runtime.spawn(task);
+        session
+    }
+
+    /// A process for the job.
+    pub(super) async fn process(&self) -> Result<Process, SpawnError> {
+        self.workers.take().await
     }
 
     /// The job ended as it should.
-    pub fn done(&self) {
+    pub(super) fn done(&self) {
         self.workers.0.back_off().succeeded();
     }
 
     /// The job was lost.
-    pub fn lost(&self, lost: &Lost) {
+    pub(super) fn lost(&self, lost: &Lost) {
         self.workers.0.metrics.lost(lost.label());
         if lost.is_the_worker_s() {
             self.workers.0.back_off().failed();
@@ -158,11 +187,11 @@ impl Drop for Room {
 }
 
 impl Inner {
-    fn idle(&self) -> std::sync::MutexGuard<'_, VecDeque<Process>> {
+    fn idle(&self) -> MutexGuard<'_, VecDeque<Process>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn back_off(&self) -> std::sync::MutexGuard<'_, BackOff> {
+    fn back_off(&self) -> MutexGuard<'_, BackOff> {
         self.back_off.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -172,7 +201,7 @@ impl Inner {
 }
 
 /// Keeps as many processes waiting as there shall be, as long as somebody may need them.
-async fn fill(inner: std::sync::Weak<Inner>) {
+async fn fill(inner: Weak<Inner>) {
     let mut told = false;
     loop {
         let Some(strong) = inner.upgrade() else { return };
@@ -208,9 +237,6 @@ async fn fill(inner: std::sync::Weak<Inner>) {
         }
     }
 }
-
-/// How often the pool looks whether it is still needed.
-const LOOK: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Says once what the first process said of itself.
 fn tell(process: &Process) {

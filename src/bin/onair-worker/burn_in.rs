@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use onair::av::worker::ipc::{BurnIn, FromWorker, RETAINED_PICTURES, ToWorker};
+use onair::codec::h264::ConfigRecord;
 use onair::media::{Frame, Kind, MediaTime, Track};
 
 use crate::error::JobError;
@@ -151,7 +152,14 @@ impl Work {
                 if let Some(mut old) = encoder.take() {
                     old.drain(&mut self.encoded)?;
                 }
-                *encoder = Some(Encoder::open(settings, self.job.encoding, Profile::High, &self.measure)?);
+                // The source's parameter sets go on to hold in decoders that keep them from before.
+                let record = self
+                    .decoder
+                    .as_ref()
+                    .and_then(|decoder| ConfigRecord::parse(&decoder.track().config).ok());
+                let set_id = record.map_or(0, |record| record.free_set_id());
+                let encoding = self.job.encoding;
+                *encoder = Some(Encoder::open(settings, encoding, Profile::High, &self.measure, set_id)?);
                 true
             }
         };

@@ -1,7 +1,7 @@
 //! Conversions: pictures to H.264 without B-frames, sound to another codec.
 
-use onair::av::worker::ipc::{Convert, FromWorker, ToWorker};
-use onair::media::{Frame, Kind, MediaTime, TrackId};
+use onair::av::worker::ipc::{Convert, Encoding, FromWorker, ToWorker};
+use onair::media::{Frame, Kind, MediaTime, Track, TrackId};
 
 use crate::error::JobError;
 use crate::link::Link;
@@ -24,7 +24,7 @@ pub fn run(link: &mut Link, job: Convert) -> Result<(), JobError> {
                     (Kind::Video, Some(encoding), _) => {
                         lanes.push((
                             id,
-                            Lane::Picture(Box::new(Pictures::new(Decoder::new(track), encoding))),
+                            Lane::Picture(Box::new(Pictures::new(Decoder::new(track), encoding, job.after))),
                         ));
                     }
                     (Kind::Audio, _, Some(target)) => {
@@ -39,6 +39,7 @@ pub fn run(link: &mut Link, job: Convert) -> Result<(), JobError> {
                 let lane = lanes.iter_mut().find(|(id, _)| *id == frame.track);
                 let (_, lane) = lane.ok_or(JobError::Unexpected("a frame of no track"))?;
                 lane.frame(&frame, &mut out)?;
+                out.retain(|message| !matches!(message, FromWorker::Frame(frame) if frame.pts <= job.after));
                 if matches!(lane, Lane::Picture(_)) || !has_video {
                     out.push(FromWorker::Progress { dts: frame.dts });
                 }
@@ -100,21 +101,24 @@ impl Lane {
 /// A track of pictures on its way through decoder and encoder.
 struct Pictures {
     decoder: Decoder,
-    encoding: onair::av::worker::ipc::Encoding,
+    encoding: Encoding,
+    /// Pictures up to this one are decoded and no more.
+    after: MediaTime,
     measure: Measure,
     encoder: Option<Encoder>,
     decoded: Vec<Picture>,
     encoded: Vec<Encoded>,
     /// What the keyframes so far announced.
-    announced: Option<onair::media::Track>,
+    announced: Option<Track>,
     keyframe_wanted: bool,
 }
 
 impl Pictures {
-    fn new(decoder: Decoder, encoding: onair::av::worker::ipc::Encoding) -> Self {
+    fn new(decoder: Decoder, encoding: Encoding, after: MediaTime) -> Self {
         Self {
             decoder,
             encoding,
+            after,
             measure: Measure::default(),
             encoder: None,
             decoded: Vec::new(),
@@ -147,7 +151,8 @@ impl Pictures {
     }
 
     fn encode(&mut self, out: &mut Vec<FromWorker>) -> Result<(), JobError> {
-        for picture in std::mem::take(&mut self.decoded) {
+        let after = self.after;
+        for picture in self.decoded.drain(..).filter(|picture| picture.pts > after) {
             let settings = Settings::of(&picture);
             let fresh = match &mut self.encoder {
                 Some(encoder) if encoder.settings() == settings => false,
@@ -156,7 +161,7 @@ impl Pictures {
                         old.drain(&mut self.encoded)?;
                     }
                     *encoder =
-                        Some(Encoder::open(settings, self.encoding, Profile::Baseline, &self.measure)?);
+                        Some(Encoder::open(settings, self.encoding, Profile::Baseline, &self.measure, 0)?);
                     true
                 }
             };

@@ -19,10 +19,10 @@ impl Converter for Pretender {
         &self,
         rendition: &Rendition,
         tracks: &[Arc<Track>],
-    ) -> Option<Result<Box<dyn Conversion>, String>> {
+    ) -> Option<Result<Box<dyn Conversion>, Refusal>> {
         let Rendition::Converted { audio: Some(Codec::Opus), .. } = rendition else { return None };
         if tracks.iter().any(|track| &track.config[..] == b"HE-AAC") {
-            return Some(Err("HE-AAC".to_owned()));
+            return Some(Err(Refusal::Unconvertible("HE-AAC".to_owned())));
         }
         self.made.fetch_add(1, Ordering::Relaxed);
         Some(Ok(Box::new(Pretence)))

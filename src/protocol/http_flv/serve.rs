@@ -20,11 +20,14 @@ use super::tags::FlvTags;
 use crate::context::Context;
 use crate::format::flv::file;
 use crate::http::{ApiError, Connection, Streaming, for_everyone};
-use crate::hub::{Channel, Protocol, Rendition, Viewer, WireReader};
-use crate::media::{ChannelName, Kind};
+use crate::hub::{Channel, Protocol, SubscribeError, Viewer, WireReader};
+use crate::media::{ChannelName, Codec, Kind};
 
 /// See RTMP's: beyond it the viewer's place in memory counts, not the kernel's queue.
 const UNSENT: u32 = 128 << 10;
+
+/// Seconds after which a conversion may have ended.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("10");
 
 /// `/live/CHANNEL.flv`.
 pub fn router(config: &Config, context: Context) -> Router {
@@ -41,9 +44,13 @@ async fn watch(
     let channel = name
         .and_then(|name| context.hub.channel(&name))
         .ok_or_else(|| ApiError::not_found("there is no such channel"))?;
-    let reader = channel
-        .wire::<FlvTags>(Rendition::PROGRAM)
-        .map_err(|error| ApiError::new(StatusCode::NOT_FOUND, "offline", error.to_string()))?;
+    // Players take AAC; only the newest take Opus in FLV, and none says so.
+    let reader = channel.wire_without::<FlvTags>(Codec::Opus, Codec::Aac).map_err(|error| match error {
+        SubscribeError::Busy(_) => {
+            ApiError::unavailable(error.to_string()).with_header(header::RETRY_AFTER, RETRY_AFTER)
+        }
+        _ => ApiError::new(StatusCode::NOT_FOUND, "offline", error.to_string()),
+    })?;
     connection.bound_send(config.send_buffer, UNSENT);
     let kinds = channel.status().tracks.iter().map(|track| track.kind()).collect::<Vec<_>>();
     // A stream that has just begun may not have told its tracks yet: then both are announced.

@@ -9,8 +9,8 @@ use super::connection::{Connection, Ended};
 use super::play::{PLAY_STREAM, RtmpMedia};
 use super::server::Shared;
 use super::wire::{Event, PlayEnd, PlayRefusal, ServerSession, StreamRequest};
-use crate::hub::{Channel, Protocol, Rendition, Viewer, WireReader};
-use crate::media::ChannelName;
+use crate::hub::{Channel, Protocol, Rendition, SubscribeError, Viewer, WireReader};
+use crate::media::{ChannelName, Codec};
 
 /// What a viewer's socket may hold that is not on its way yet: beyond it the viewer's place in memory counts, not the
 /// kernel's queue, so that one who is slow skips to the newest keyframe instead of hearing old news.
@@ -27,12 +27,12 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     let channel = name.and_then(|name| shared.context.hub.channel(&name));
     let description = match &channel {
         None => "there is no such channel".to_owned(),
-        Some(channel) => match channel.wire::<RtmpMedia>(Rendition::PROGRAM) {
+        Some(channel) => match reader(channel, request) {
             Ok(reader) => {
                 let viewer = channel.viewer(Protocol::Rtmp);
                 tracing::debug!(channel = %channel.name(), %peer, "viewer came in over RTMP");
                 connection.session.accept_play();
-                return play(connection, channel, reader, viewer).await;
+                return play(connection, channel, request, reader, viewer).await;
             }
             Err(error) => error.to_string(),
         },
@@ -43,10 +43,19 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     Ok(())
 }
 
+/// The programme as this player takes it.
+fn reader(channel: &Channel, request: &StreamRequest) -> Result<WireReader, SubscribeError> {
+    match request.capabilities.takes_audio("Opus") {
+        true => channel.wire::<RtmpMedia>(Rendition::PROGRAM),
+        false => channel.wire_without::<RtmpMedia>(Codec::Opus, Codec::Aac),
+    }
+}
+
 async fn play<S: AsyncRead + AsyncWrite + Unpin>(
     mut connection: Connection<S, ServerSession>,
     channel: &Channel,
-    mut reader: WireReader,
+    request: &StreamRequest,
+    mut wire: WireReader,
     _viewer: Viewer,
 ) -> Result<(), Ended> {
     if connection.session.play_stream() != Some(PLAY_STREAM) {
@@ -58,7 +67,7 @@ async fn play<S: AsyncRead + AsyncWrite + Unpin>(
     let mut paused = false;
     loop {
         tokio::select! {
-            mut batch = reader.next_batch(), if !paused => {
+            mut batch = wire.next_batch(), if !paused => {
                 if batch.missed > 0 {
                     channel.lagged(Protocol::Rtmp);
                 }
@@ -78,8 +87,8 @@ async fn play<S: AsyncRead + AsyncWrite + Unpin>(
                 Event::Pause(pause) => {
                     paused = pause;
                     // Live goes on without the viewer: when he comes back, he begins at the newest keyframe.
-                    if let Ok(newest) = channel.wire::<RtmpMedia>(Rendition::PROGRAM) {
-                        reader = newest;
+                    if let Ok(newest) = reader(channel, request) {
+                        wire = newest;
                     }
                 }
                 _ => {}

@@ -102,6 +102,11 @@ pub(super) async fn open(
     let sdp = answer.map_err(|error| match error {
         OpenError::Full => busy("sessions"),
         OpenError::Stream(SubscribeError::Offline) => offline(SubscribeError::Offline.to_string()),
+        OpenError::Stream(error @ SubscribeError::Busy(_)) => {
+            shared.metrics.refused("busy");
+            ApiError::unavailable(error.to_string())
+                .with_header(header::RETRY_AFTER, HeaderValue::from_static("10"))
+        }
         OpenError::Stream(error) => not_over_webrtc(format!("{error}: watch over HLS")),
         OpenError::Random => ApiError::internal(),
         OpenError::Offer(reason) => {

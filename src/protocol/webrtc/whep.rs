@@ -39,19 +39,30 @@ async fn watch(
 ) -> Result<Response, ApiError> {
     let channel = signalling::channel(&shared, &name)?;
     let offer = signalling::read_offer(&headers, &body, Role::Viewer)?;
-    let agreed = choose(&channel, &offer).inspect_err(|_| shared.metrics.refused("stream"))?;
-    let purpose = Purpose::Watch(agreed, watched());
+    let watched = choose(&channel, &offer).inspect_err(|_| shared.metrics.refused("stream"))?;
+    let purpose = Purpose::Watch(watched.agreed, watched.rendition);
     signalling::open(&shared, connection.peer(), channel, offer, purpose).await
 }
 
-/// What all viewers watch: the programme, with sound that WebRTC carries. Sound that is Opus already passes untouched, so
-/// that a viewer stays on his session when another encoder goes on with AAC.
-fn watched() -> Rendition {
-    Rendition::Converted { of: Box::new(Rendition::PROGRAM), video: None, audio: Some(Codec::Opus) }
+/// What a viewer gets.
+struct Watched {
+    agreed: Agreed,
+    rendition: Rendition,
+}
+
+/// The programme, with sound that WebRTC carries, and a picture that it carries where the encoder's is none. Sound that is
+/// Opus already passes untouched, so that a viewer stays on his session when another encoder goes on with AAC.
+fn rendition(picture: Option<Codec>) -> Rendition {
+    let programme = Rendition::PROGRAM;
+    match picture {
+        Some(codec) => programme.with_picture(codec),
+        None => programme,
+    }
+    .with_sound(Codec::Opus)
 }
 
 /// What a viewer with this offer gets of the channel.
-fn choose(channel: &Channel, offer: &Offer) -> Result<Agreed, ApiError> {
+fn choose(channel: &Channel, offer: &Offer) -> Result<Watched, ApiError> {
     let status = channel.status();
     if !status.live {
         return Err(signalling::offline("the channel is not live".to_owned()));
@@ -66,29 +77,27 @@ fn choose(channel: &Channel, offer: &Offer) -> Result<Agreed, ApiError> {
             "the broadcast has just begun; nothing is known of it yet".to_owned(),
         ));
     }
-    let video = video.map(picture).transpose()?;
-    let audio = audio.map(|_| Codec::Opus);
-    for codec in [video, audio].into_iter().flatten() {
+    let takes = |codec: Codec| {
         let section = offer.section(codec.kind());
-        if section.is_some_and(|section| !section.codecs.iter().any(|name| *name == rtp_name(codec))) {
-            let message = format!("the broadcast is in {codec}, which the offer does not have");
-            return Err(signalling::not_over_webrtc(message));
-        }
+        section.is_none_or(|section| section.codecs.iter().any(|name| *name == rtp_name(codec)))
+    };
+    let converted = video.filter(|track| !is_carried(track) || !takes(track.codec)).map(|_| Codec::H264);
+    let video = converted.or(video.map(|track| track.codec));
+    let audio = audio.map(|_| Codec::Opus);
+    if let Some(codec) = [video, audio].into_iter().flatten().find(|codec| !takes(*codec)) {
+        let message = format!("the broadcast is in {codec}, which the offer does not have");
+        return Err(signalling::not_over_webrtc(message));
     }
-    Ok(Agreed { video, audio })
+    Ok(Watched { agreed: Agreed { video, audio }, rendition: rendition(converted) })
 }
 
-/// The picture's codec, if browsers can take it over WebRTC.
-fn picture(track: &Track) -> Result<Codec, ApiError> {
-    let refuse = |message: String| Err(signalling::not_over_webrtc(message));
+/// Whether browsers can take the picture over WebRTC as it is.
+fn is_carried(track: &Track) -> bool {
     let reordered = track.video().and_then(|video| video.reorder_depth).is_some_and(|depth| depth > 0);
     match track.codec {
-        Codec::H264 if reordered => refuse(
-            "the encoder sends B-frames, which WebRTC does not carry: switch them off, or watch over HLS"
-                .to_owned(),
-        ),
-        Codec::H264 | Codec::Vp8 | Codec::Vp9 | Codec::Av1 => Ok(track.codec),
-        codec => refuse(format!("browsers do not take {codec} over WebRTC: watch over HLS")),
+        Codec::H264 => !reordered,
+        Codec::Vp8 | Codec::Vp9 | Codec::Av1 => true,
+        _ => false,
     }
 }
 

@@ -250,7 +250,6 @@ async fn prove(name: &str, seed: u64, first_id: u64) -> u64 {
         programme.iter().filter(|frame| source.iter().any(|original| original == **frame)).count();
     let Size { width, height } = rig.canvas;
     let file = recording(&rig.programme, &material.track);
-    if let Some(d) = std::env::var_os("DBG") { std::fs::write(d, &file).unwrap(); println!("{what}"); for p in &plans { println!("{} {:?} {:?}", p.id, p.start, p.duration); } }
     let pictures = decode(&file, (width as usize, height as usize)).await;
     assert_eq!(pictures.len(), source.len(), "{what}: every picture is decoded");
     for ((seen, lower_edge), (pts, number)) in pictures.iter().zip(&expected) {

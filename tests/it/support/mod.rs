@@ -13,6 +13,8 @@ pub mod rtmp;
 pub mod server;
 pub mod tools;
 pub mod viewer;
+#[cfg(feature = "worker")]
+pub mod whep;
 
 use std::time::Duration;
 

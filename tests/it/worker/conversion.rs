@@ -9,7 +9,7 @@ use super::material::{
 };
 
 async fn convert_picture(material: &Material) -> Given {
-    let job = Convert { video: Some(Encoding::default()), audio: None };
+    let job = Convert { video: Some(Encoding::default()), audio: None, after: Convert::ALL };
     let session = begin(Job::Convert(job));
     material.feed(&session.orders);
     assert!(session.orders.send(ToWorker::Stop { before: MediaTime::MAX }));
@@ -67,7 +67,7 @@ async fn vp9_becomes_h264() {
 async fn another_resolution_is_another_track() {
     let small = Material::read("resolution-1", Kind::Video);
     let large = Material::read("resolution-2", Kind::Video).later(MediaTime::from_millis(4_000));
-    let job = Convert { video: Some(Encoding::default()), audio: None };
+    let job = Convert { video: Some(Encoding::default()), audio: None, after: Convert::ALL };
     let session = begin(Job::Convert(job));
     small.feed(&session.orders);
     large.feed(&session.orders);
@@ -89,7 +89,7 @@ async fn another_resolution_is_another_track() {
 #[tokio::test]
 async fn a_keyframe_comes_when_it_is_asked_for() {
     let material = Material::read("gop-endless", Kind::Video);
-    let job = Convert { video: Some(Encoding::default()), audio: None };
+    let job = Convert { video: Some(Encoding::default()), audio: None, after: Convert::ALL };
     let session = begin(Job::Convert(job));
     session.orders.send(ToWorker::Track(material.track.clone()));
     for (index, frame) in material.frames.iter().take(60).enumerate() {
@@ -108,7 +108,7 @@ async fn a_keyframe_comes_when_it_is_asked_for() {
 }
 
 async fn convert_sound(material: &Material, target: SoundTarget) -> Given {
-    let session = begin(Job::Convert(Convert { video: None, audio: Some(target) }));
+    let session = begin(Job::Convert(Convert { video: None, audio: Some(target), after: Convert::ALL }));
     material.feed(&session.orders);
     session.orders.send(ToWorker::Stop { before: MediaTime::MAX });
     collect(session.reports).await.expect("a conversion")

@@ -31,7 +31,7 @@ pub async fn processes(config: &Config) -> Vec<i32> {
     }
 }
 
-fn signal(process: i32, signal: i32) {
+pub fn signal(process: i32, signal: i32) {
     // SAFETY: a call with plain numbers.
     assert_eq!(unsafe { libc::kill(process, signal) }, 0);
 }
@@ -39,6 +39,7 @@ fn signal(process: i32, signal: i32) {
 const JOB: Job = Job::Convert(Convert {
     video: Some(Encoding { speed: onair::av::worker::ipc::Speed::Superfast, max_bitrate: 0 }),
     audio: None,
+    after: Convert::ALL,
 });
 
 /// Begins a conversion and waits for its first frame.
@@ -177,8 +178,9 @@ async fn a_job_that_makes_no_sense_is_refused_in_words() {
     let sound = Material::read("short", Kind::Audio);
     session.orders.send(ToWorker::Track(sound.track));
     assert_eq!(end(session).await, Lost::Failed("sound in a burn-in".to_owned()));
-    let session =
-        workers.give(Job::Convert(Convert { video: None, audio: Some(SoundTarget::Aac) })).expect("room");
+    let session = workers
+        .give(Job::Convert(Convert { video: None, audio: Some(SoundTarget::Aac), after: Convert::ALL }))
+        .expect("room");
     session.orders.send(ToWorker::Frame(sound.frames[0].clone()));
     assert!(matches!(end(session).await, Lost::Failed(why) if why.contains("no track")));
 }

@@ -6,3 +6,4 @@ mod conversion;
 mod failure;
 mod images;
 pub mod material;
+mod serving;

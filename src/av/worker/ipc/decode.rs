@@ -141,7 +141,7 @@ fn job(body: &mut BodyReader) -> Result<Job, Unreadable> {
                 2 => Some(SoundTarget::Aac),
                 value => return Err(Unreadable::Invalid { element: "audio", value: value.into() }),
             };
-            Job::Convert(Convert { video, audio })
+            Job::Convert(Convert { video, audio, after: time(body, "after")? })
         }
         1 => Job::BurnIn(BurnIn { encoding: encoding(body)? }),
         2 => Job::Image(ImageJob {

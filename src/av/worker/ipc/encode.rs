@@ -83,7 +83,7 @@ fn put_time(out: &mut BytesMut, time: MediaTime) {
 
 fn put_job(out: &mut BytesMut, job: &Job) -> Result<(), TooLarge> {
     match job {
-        Job::Convert(Convert { video, audio }) => {
+        Job::Convert(Convert { video, audio, after }) => {
             out.put_u8(0);
             out.put_u8(video.is_some().into());
             if let Some(encoding) = video {
@@ -94,6 +94,7 @@ fn put_job(out: &mut BytesMut, job: &Job) -> Result<(), TooLarge> {
                 Some(SoundTarget::Opus) => 1,
                 Some(SoundTarget::Aac) => 2,
             });
+            put_time(out, *after);
             Ok(())
         }
         Job::BurnIn(burn_in) => {

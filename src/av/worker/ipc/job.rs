@@ -26,6 +26,13 @@ pub struct Convert {
     pub video: Option<Encoding>,
     /// What the sound becomes.
     pub audio: Option<SoundTarget>,
+    /// Only frames that are shown or heard later than this are given: another worker has given the rest.
+    pub after: MediaTime,
+}
+
+impl Convert {
+    /// Before all frames.
+    pub const ALL: MediaTime = MediaTime::from_nanos(i64::MIN);
 }
 
 /// A burn-in: H.264 in, H.264 without B-frames out.
@@ -42,6 +49,11 @@ pub struct Encoding {
     pub speed: Speed,
     /// The most bits a second, whatever the source has; 0 for no limit but the source's own rate.
     pub max_bitrate: u32,
+}
+
+impl Encoding {
+    /// As fast as is still good, and as much as the source has.
+    pub const DEFAULT: Self = Self { speed: Speed::Superfast, max_bitrate: 0 };
 }
 
 /// How much the encoder looks for savings: presets of x264.

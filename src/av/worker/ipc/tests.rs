@@ -103,8 +103,8 @@ fn overlay() -> impl Strategy<Value = Overlay> {
 
 fn job() -> impl Strategy<Value = Job> {
     let sound = prop_oneof![Just(SoundTarget::Opus), Just(SoundTarget::Aac)];
-    let convert = (option::of(encoding()), option::of(sound))
-        .prop_map(|(video, audio)| Job::Convert(Convert { video, audio }));
+    let convert = (option::of(encoding()), option::of(sound), time())
+        .prop_map(|(video, audio, after)| Job::Convert(Convert { video, audio, after }));
     let image = (vec(any::<u8>(), 0..300), size(MAX_SPRITE_SIDE), any::<u32>(), any::<u16>(), millis())
         .prop_map(|(file, fit, max_pixels, max_frames, max_time)| {
             Job::Image(ImageJob { file: file.into(), fit, max_pixels, max_frames, max_time })

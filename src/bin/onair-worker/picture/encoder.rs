@@ -93,7 +93,7 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// For such pictures of a source like that.
+    /// For such pictures of a source like that. `set_id` is the id of the parameter sets.
     ///
     /// # Errors
     /// When the library cannot.
@@ -102,6 +102,7 @@ impl Encoder {
         encoding: Encoding,
         profile: Profile,
         measure: &Measure,
+        set_id: u8,
     ) -> Result<Self, JobError> {
         let codec = encoder::find_by_name("libx264")
             .ok_or_else(|| JobError::Refused("the media library of this machine has no x264".to_owned()))?;
@@ -139,7 +140,7 @@ impl Encoder {
             ("color_primaries", &ffi::AVColorPrimaries::from(settings.primaries).0.to_string()),
             ("color_trc", &ffi::AVColorTransferCharacteristic::from(settings.transfer).0.to_string()),
             // Lengths instead of start codes; every keyframe with its parameter sets; no keyframe but where we want one.
-            ("x264-params", "annexb=0:repeat-headers=1:scenecut=0:open-gop=0"),
+            ("x264-params", &format!("annexb=0:repeat-headers=1:scenecut=0:open-gop=0:sps-id={set_id}")),
         ]
         .into_iter()
         .collect();

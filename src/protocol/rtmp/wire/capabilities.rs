@@ -66,6 +66,13 @@ impl Capabilities {
         self.fourcc_list.is_empty() && self.video.is_empty() && self.audio.is_empty() && self.caps_ex == 0
     }
 
+    /// Whether sound of this FourCC can be sent to this end.
+    pub fn takes_audio(&self, fourcc: &str) -> bool {
+        let named = |codec: &str| codec == fourcc || codec == "*";
+        self.fourcc_list.iter().any(|codec| named(codec))
+            || self.audio.iter().any(|(codec, flags)| named(codec) && flags & (CAN_DECODE | CAN_FORWARD) != 0)
+    }
+
     /// The properties that tell this in `connect` and in its answer.
     pub fn properties(&self) -> Vec<(String, Value)> {
         let map = |codecs: &[(String, u32)]| {
