@@ -28,6 +28,8 @@ const BACKGROUND: [u8; 3] = [0, 0, 0];
 /// What a driver is told.
 #[derive(Debug)]
 pub(super) enum Command {
+    /// A slot of this name that is to begin as soon as possible will be asked for by then, if its image is good.
+    Expect(OverlayId, Instant),
     Ask(Pending),
     Cancel(OverlayId),
 }
@@ -57,6 +59,8 @@ pub(super) struct Driver {
     commands: mpsc::UnboundedReceiver<Command>,
     /// Slots whose time has not come.
     waiting: Vec<Pending>,
+    /// A slot that is about to be asked for, and by when it will be.
+    expected: Option<(OverlayId, Instant)>,
 }
 
 impl Driver {
@@ -65,7 +69,7 @@ impl Driver {
         channel: Arc<Channel>,
         commands: mpsc::UnboundedReceiver<Command>,
     ) -> Self {
-        Self { overlays, channel, commands, waiting: Vec::new() }
+        Self { overlays, channel, commands, waiting: Vec::new(), expected: None }
     }
 
     pub async fn run(mut self) {
@@ -76,6 +80,10 @@ impl Driver {
             }
             let newest = self.channel.newest();
             self.close_other_than(newest.map(|(broadcast, _)| broadcast));
+            if self.expected.is_some() && newest.is_some() {
+                self.engage().await;
+                continue;
+            }
             if self.waiting.is_empty() {
                 if self.overlays.dismiss(self.channel.name(), &self.commands) {
                     return;
@@ -105,12 +113,21 @@ impl Driver {
 
     fn command(&mut self, command: Command) {
         match command {
-            Command::Ask(pending) => self.waiting.push(pending),
+            Command::Expect(id, until) => self.expected = Some((id, until)),
+            Command::Ask(pending) => {
+                self.forget_expected(pending.ask.id);
+                self.waiting.push(pending);
+            }
             Command::Cancel(id) => {
+                self.forget_expected(id);
                 self.waiting.retain(|pending| pending.ask.id != id);
                 self.close(id, Why::Cancelled);
             }
         }
+    }
+
+    fn forget_expected(&mut self, id: OverlayId) {
+        self.expected = self.expected.filter(|(expected, _)| *expected != id);
     }
 
     /// Slots of a broadcast that is over are over.
@@ -143,6 +160,7 @@ impl Driver {
         let program = match self.channel.take_program() {
             Ok(program) => program,
             Err(reason) => {
+                self.expected = None;
                 tracing::debug!(channel = %self.channel.name(), %reason, "the programme cannot be taken");
                 return self.close_other_than(None);
             }
@@ -187,9 +205,11 @@ impl<'a> Engagement<'a> {
 
     async fn run(mut self) {
         self.ask();
+        self.expect();
         loop {
             self.carry_out();
             if self.ended {
+                self.driver.expected = None;
                 return self.driver.close_of(self.program.broadcast_id());
             }
             if self.splicer.is_idle() && !self.is_due_soon() {
@@ -209,7 +229,11 @@ impl<'a> Engagement<'a> {
                 }
                 report = report(&mut self.worker) => self.splicer.report(report, clock::monotonic()),
                 Some(command) = self.driver.commands.recv() => self.command(command),
-                () = until(timeout) => self.splicer.timeout(clock::monotonic()),
+                () = until(timeout) => {
+                    let now = clock::monotonic();
+                    self.splicer.timeout(now);
+                    self.driver.expected = self.driver.expected.filter(|(_, until)| now < *until);
+                }
             }
         }
     }
@@ -220,6 +244,7 @@ impl<'a> Engagement<'a> {
             command => self.driver.command(command),
         }
         self.ask();
+        self.expect();
     }
 
     /// Whether a slot that waits is better waited for here.
@@ -228,6 +253,14 @@ impl<'a> Engagement<'a> {
         let here = self.program.broadcast_id();
         let mut waiting = self.driver.waiting.iter().filter(|pending| pending.broadcast == here);
         waiting.any(|pending| pending.ask.start.is_none_or(|start| start <= soon))
+    }
+
+    /// Lets the splicer get ready for what is about to be asked for.
+    fn expect(&mut self) {
+        match self.driver.expected {
+            Some((_, until)) => self.splicer.expect(until, clock::monotonic()),
+            None => self.splicer.expect_nothing(),
+        }
     }
 
     /// Gives the splicer the slots whose time has come.

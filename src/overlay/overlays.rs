@@ -21,6 +21,9 @@ use crate::hub::Channel;
 use crate::media::{ChannelName, Codec, MediaTime, Track};
 use crate::{clock, metrics};
 
+/// Longer than an image may take to be decoded, until its slot is there.
+const IMAGE_GRACE: Duration = Duration::from_secs(1);
+
 /// An overlay that somebody wants to see.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -138,11 +141,16 @@ impl Overlays {
         }
         let asked = NewSlot { channel: channel.name().clone(), broadcast, format, start, duration };
         let id = self.slots().ask(asked, newest, clock::wall())?;
-        let reserved = Reserved { overlays: self, id, taken: false };
+        let reserved = Reserved { overlays: self, channel, id, taken: false };
+        if start.is_none() {
+            // By the time that the image is decoded, a worker has caught up with the source.
+            let until = clock::monotonic() + self.0.config.image_time + IMAGE_GRACE;
+            self.tell(channel, Command::Expect(id, until));
+        }
         let sprite = image::decode(&self.0.workers, &self.0.config, image, format.fit(canvas)).await?;
         let image = self.0.memory.keep(sprite).ok_or(AskError::NoMemory)?;
         let ask = Ask { id, start, duration: duration.into() };
-        reserved.hand_over(channel, Pending { ask, broadcast, format, image });
+        reserved.hand_over(Pending { ask, broadcast, format, image });
         Ok(id)
     }
 
@@ -184,15 +192,15 @@ impl Overlays {
         &self.0.metrics
     }
 
-    /// Gives a slot to its channel's driver, which is started if there is none.
-    fn hand(&self, channel: &Arc<Channel>, pending: Pending) {
+    /// Tells a channel's driver, which is started if there is none.
+    fn tell(&self, channel: &Arc<Channel>, command: Command) {
         let mut drivers = self.drivers();
         let command = match drivers.get(channel.name()) {
-            Some(driver) => match driver.send(Command::Ask(pending)) {
+            Some(driver) => match driver.send(command) {
                 Ok(()) => return,
                 Err(mpsc::error::SendError(command)) => command,
             },
-            None => Command::Ask(pending),
+            None => command,
         };
         let (sender, commands) = mpsc::unbounded_channel();
         // The receiver is here.
@@ -224,14 +232,15 @@ impl Overlays {
 /// A slot that nobody knows of yet: it is forgotten if its image is no good, or whoever asked for it has gone.
 struct Reserved<'a> {
     overlays: &'a Overlays,
+    channel: &'a Arc<Channel>,
     id: OverlayId,
     taken: bool,
 }
 
 impl Reserved<'_> {
-    fn hand_over(mut self, channel: &Arc<Channel>, pending: Pending) {
+    fn hand_over(mut self, pending: Pending) {
         self.taken = true;
-        self.overlays.hand(channel, pending);
+        self.overlays.tell(self.channel, Command::Ask(pending));
     }
 }
 
@@ -239,6 +248,7 @@ impl Drop for Reserved<'_> {
     fn drop(&mut self) {
         if !self.taken {
             self.overlays.slots().forget(self.id);
+            self.overlays.tell(self.channel, Command::Cancel(self.id));
         }
     }
 }

@@ -122,6 +122,8 @@ pub struct Splicer {
     order: DisplayOrder,
     memory: Memory,
     windows: Vec<Window>,
+    /// A slot that begins as soon as possible may be asked for until then.
+    expected: Option<Instant>,
     worker: Option<Worker>,
     /// Workers lost since the programme was the source.
     losses: u32,
@@ -162,6 +164,7 @@ impl Splicer {
             order: DisplayOrder::default(),
             memory: Memory::new(limits.memory_bytes, limits.memory_frames),
             windows: Vec::new(),
+            expected: None,
             worker: None,
             losses: 0,
             delay: Duration::ZERO,
@@ -184,7 +187,20 @@ impl Splicer {
 
     /// Whether nothing is to be done but to let the source through.
     pub fn is_idle(&self) -> bool {
-        matches!(self.state, State::Pass) && self.windows.is_empty() && self.skip_before.is_none()
+        let wanted = !self.windows.is_empty() || self.expected.is_some();
+        matches!(self.state, State::Pass) && !wanted && self.skip_before.is_none()
+    }
+
+    /// Somebody is about to ask for a slot that begins as soon as possible, until then: a worker gets ready for it.
+    pub fn expect(&mut self, until: Instant, now: Instant) {
+        self.expected = Some(until);
+        self.begin(now);
+    }
+
+    /// Nobody is about to ask for anything.
+    pub fn expect_nothing(&mut self) {
+        self.expected = None;
+        self.stand_down();
     }
 
     /// The latest presentation time of the source.
@@ -241,7 +257,7 @@ impl Splicer {
         };
         let stall = self.stalls_at();
         let patience = self.windows.iter().filter(|window| window.start.is_none());
-        patience.map(|window| window.deadline).chain(hand_over).chain(stall).min()
+        patience.map(|window| window.deadline).chain(hand_over).chain(stall).chain(self.expected).min()
     }
 
     /// Gives up what has taken too long.
@@ -254,6 +270,7 @@ impl Splicer {
         if self.stalls_at().is_some_and(|at| now >= at) {
             self.lost(now);
         }
+        self.expected = self.expected.filter(|until| now < *until);
         let mut index = 0;
         while let Some(window) = self.windows.get(index) {
             if window.start.is_none() && now >= window.deadline {
@@ -310,7 +327,8 @@ impl Splicer {
 
     /// Whether a slot is on at this moment, or soon will be.
     fn is_wanted(&self, pts: MediaTime) -> bool {
-        self.windows.iter().any(|window| window.is_due(pts + LEAD) && !window.is_past(pts))
+        let on = |window: &Window| window.is_due(pts + LEAD) && !window.is_past(pts);
+        self.expected.is_some() || self.windows.iter().any(on)
     }
 
     /// Slots that begin as soon as possible begin at this moment, one after the other.

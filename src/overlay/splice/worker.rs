@@ -121,7 +121,7 @@ impl Splicer {
                 while worker.before.front().is_some_and(|before| *before <= dts) {
                     worker.before.pop_front();
                 }
-                if worker.before.is_empty() {
+                if worker.has_caught_up() {
                     self.ready();
                 }
             }

@@ -65,6 +65,38 @@ fn a_slot_begins_at_once_when_nothing_else_is_said() {
 }
 
 #[test]
+fn a_slot_that_was_expected_begins_with_the_next_frames() {
+    let mut stage = Stage::new(&Shape::PLAIN, 2);
+    let items = items(&Shape::PLAIN, 12.0);
+    let at = |millis| items.partition_point(|(at, _)| *at < ms(millis));
+    stage.play(&items[..at(3_500)]);
+    stage.expect(ms(5_500));
+    stage.play(&items[at(3_500)..at(4_500)]);
+    assert_eq!(stage.splicer.phase(), Phase::Prime);
+    stage.ask(1, None, ms(1_000));
+    stage.splicer.expect_nothing();
+    stage.play(&items[at(4_500)..]);
+    stage.check_programme(&items);
+    assert_eq!((stage.drawn(1)[0], stage.drawn(1).len()), (ms(4_500), 30));
+    assert!(stage.splicer.is_idle());
+}
+
+#[test]
+fn what_is_expected_and_does_not_come_costs_nothing() {
+    let mut stage = Stage::new(&Shape::PLAIN, 2);
+    let items = items(&Shape::PLAIN, 9.0);
+    let (before, after) = items.split_at(items.partition_point(|(at, _)| *at < ms(3_500)));
+    stage.play(before);
+    stage.expect(ms(4_500));
+    stage.play(after);
+    stage.check_programme(&items);
+    assert_eq!(stage.started, 1);
+    assert!(stage.splicer.is_idle() && !stage.has_worker());
+    assert_eq!(stage.phases(), [Phase::Pass, Phase::Prime, Phase::Pass]);
+    assert!(stage.pictures().iter().all(|(_, picture)| !picture.by_worker));
+}
+
+#[test]
 fn back_to_back_slots_do_not_go_back_to_the_source_between() {
     let mut stage = Stage::new(&Shape::PLAIN, 3);
     let asks = [(500, 1, Some(4_000), 1_000), (600, 2, Some(5_000), 3_000), (700, 3, Some(10_000), 1_000)];

@@ -114,6 +114,12 @@ impl Stage {
         self.carry_out();
     }
 
+    pub fn expect(&mut self, until: MediaTime) {
+        let until = self.epoch + until.since(MediaTime::ZERO);
+        self.splicer.expect(until, self.now);
+        self.carry_out();
+    }
+
     pub fn cancel(&mut self, id: u64) {
         self.splicer.cancel(OverlayId(id));
         self.carry_out();
