@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::splice::Limits;
 use crate::av::worker::ipc::{MAX_IMAGE, MAX_SPRITE_FRAMES};
 use crate::setting;
 
@@ -33,6 +34,12 @@ pub struct Config {
     /// How far ahead a slot may be asked for.
     #[serde(with = "setting::duration")]
     pub max_ahead: Duration,
+    /// A worker that has work and says nothing for so long is given up: viewers see nothing new for that long.
+    #[serde(with = "setting::duration")]
+    pub stall_timeout: Duration,
+    /// A hand-over to a worker that takes longer is given up, and the slot with it.
+    #[serde(with = "setting::duration")]
+    pub hand_over_timeout: Duration,
     /// The most slots of one channel that are not over.
     pub max_waiting: usize,
     /// How many slots that are over can still be asked about, over all channels.
@@ -50,6 +57,8 @@ impl Default for Config {
             min_duration: Duration::from_secs(1),
             max_duration: Duration::from_secs(120),
             max_ahead: Duration::from_secs(600),
+            stall_timeout: Duration::from_millis(700),
+            hand_over_timeout: Duration::from_secs(2),
             max_waiting: 16,
             remembered: 10_000,
         }
@@ -69,6 +78,21 @@ impl Config {
         if self.min_duration.is_zero() || self.min_duration > self.max_duration {
             problems.push(("min_duration", "more than 0s and no more than max_duration".to_owned()));
         }
+        if self.stall_timeout < Duration::from_millis(100) {
+            problems.push(("stall_timeout", "no worker answers in less than 100ms".to_owned()));
+        }
         problems
+    }
+
+    /// What a splicer may use.
+    pub(super) fn limits(&self) -> Limits {
+        let defaults = Limits::default();
+        Limits {
+            held_time: self.hand_over_timeout,
+            stall: self.stall_timeout,
+            // A process may have to be started first.
+            start: defaults.start.max(self.stall_timeout),
+            ..defaults
+        }
     }
 }

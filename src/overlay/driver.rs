@@ -11,7 +11,7 @@ use tokio::time::{sleep, sleep_until};
 use super::image::Kept;
 use super::overlays::Overlays;
 use super::placement::Format;
-use super::splice::{Ask, LEAD, Limits, Order, Output, Report, Shown, SlotEvent, Splicer, Why};
+use super::splice::{Ask, LEAD, Order, Output, Report, Shown, SlotEvent, Splicer, Why};
 use crate::av::worker::Session;
 use crate::av::worker::ipc::{
     BurnIn, Encoding, FromWorker, Job, Overlay, OverlayId, Size, Squeeze, ToWorker,
@@ -187,7 +187,7 @@ struct Engagement<'a> {
 
 impl<'a> Engagement<'a> {
     fn new(driver: &'a mut Driver, mut program: Program) -> Self {
-        let mut splicer = Splicer::new(Limits::default());
+        let mut splicer = Splicer::new(driver.overlays.limits());
         for item in program.take_history() {
             splicer.recall(&item);
         }

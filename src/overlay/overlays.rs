@@ -13,7 +13,7 @@ use super::image::{self, Memory};
 use super::metrics::Metrics;
 use super::placement::Format;
 use super::slots::{NewSlot, Refusal, Slot, Slots};
-use super::splice::{Ask, SlotEvent};
+use super::splice::{Ask, Limits, SlotEvent};
 use crate::av::worker::ipc::{OverlayId, Size};
 use crate::av::worker::{StartError, Workers};
 use crate::context::Life;
@@ -170,7 +170,9 @@ impl Overlays {
 
     /// Writes down what has become of a slot.
     pub(super) fn note(&self, channel: &ChannelName, id: OverlayId, event: &SlotEvent) {
-        self.slots().note(id, event, clock::wall());
+        if !self.slots().note(id, event, clock::wall()) {
+            return;
+        }
         match event {
             SlotEvent::Ready => tracing::debug!(%channel, overlay = id.0, "a worker is ready"),
             SlotEvent::Began { first_pts, delay } => {
@@ -182,6 +184,10 @@ impl Overlays {
                 tracing::info!(%channel, overlay = id.0, ?shown, why = why.label(), "overlay over");
             }
         }
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.0.config.limits()
     }
 
     pub(super) fn workers(&self) -> &Workers {

@@ -198,9 +198,9 @@ impl Slots {
         }
     }
 
-    /// Writes down what has become of a slot.
-    pub fn note(&mut self, id: OverlayId, event: &SlotEvent, at: SystemTime) {
-        let Some(slot) = self.slots.get_mut(&id).filter(|slot| slot.over.is_none()) else { return };
+    /// Writes down what has become of a slot; `false` when it is over already, or forgotten.
+    pub fn note(&mut self, id: OverlayId, event: &SlotEvent, at: SystemTime) -> bool {
+        let Some(slot) = self.slots.get_mut(&id).filter(|slot| slot.over.is_none()) else { return false };
         match event {
             SlotEvent::Ready => slot.ready_at = Some(at),
             SlotEvent::Began { first_pts, delay } => {
@@ -219,6 +219,7 @@ impl Slots {
             oldest.and_then(|id| self.slots.remove(&id));
             self.over -= 1;
         }
+        true
     }
 }
 

@@ -84,7 +84,7 @@ impl Default for Limits {
             held_time: Duration::from_secs(2),
             memory_bytes: 32 << 20,
             memory_frames: 20_000,
-            stall: Duration::from_millis(500),
+            stall: Duration::from_millis(700),
             start: Duration::from_secs(3),
             patience: Duration::from_secs(15),
             losses: 3,

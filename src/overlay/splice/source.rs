@@ -266,6 +266,7 @@ impl Splicer {
             return;
         }
         let State::Enter(enter) = mem::replace(&mut self.state, State::Prime) else { return };
+        self.windows.iter_mut().for_each(Window::unsettle);
         enter.held.into_iter().for_each(|frame| self.pass(frame));
     }
 

@@ -23,6 +23,8 @@ pub(super) struct Window {
     pub id: OverlayId,
     pub start: Option<MediaTime>,
     pub duration: MediaTime,
+    /// It is to begin as soon as it can.
+    open: bool,
     /// One that is to begin as soon as it can has until then.
     pub deadline: Instant,
     pub shown: Shown,
@@ -43,6 +45,7 @@ impl Window {
             id,
             start,
             duration,
+            open: start.is_none(),
             deadline,
             shown: Shown { first_pts: None, last_pts: None, frames: 0 },
             told: false,
@@ -65,6 +68,14 @@ impl Window {
     /// The whole of it lies before this moment.
     pub fn is_past(&self, pts: MediaTime) -> bool {
         self.end().is_some_and(|end| end <= pts)
+    }
+
+    /// The hand-over at which it was to begin came to nothing: it begins with the next, if it may.
+    pub fn unsettle(&mut self) {
+        if self.open && self.shown.frames == 0 && !self.cancelled {
+            self.start = None;
+            self.told = false;
+        }
     }
 
     /// The overlay ends at `at`, or where it would have if that is earlier.

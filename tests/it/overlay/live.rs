@@ -1,6 +1,6 @@
 //! Live: ffmpeg publishes, an operator asks for overlays, viewers of RTMP and FLV see them on the exact frames.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use onair::av::worker::Config;
@@ -21,7 +21,11 @@ const BOUNDARY: &str = "----onair";
 
 async fn server() -> Server {
     Server::with(|config| {
-        config.worker = Config { path: Some(WORKER.into()), stall_timeout: PATIENCE, ..Config::default() };
+        // One for the image, one for the burn-in.
+        let path = Some(WORKER.into());
+        config.worker = Config { path, pool: 2, stall_timeout: PATIENCE, ..Config::default() };
+        config.overlay.stall_timeout = PATIENCE;
+        config.overlay.hand_over_timeout = PATIENCE;
         config.broadcast.window = Duration::from_secs(3600);
         config.broadcast.window_frames = 1_000_000;
         config.broadcast.resume_window = Duration::from_millis(1);
@@ -214,4 +218,88 @@ async fn overlays_are_on_the_exact_frames_over_rtmp_and_flv() {
     }
     took.sort_unstable();
     println!("from the request to the first picture with the overlay at a viewer: {took:?}");
+}
+
+/// Processor time that each living worker of this process has used.
+fn used() -> HashMap<u32, Duration> {
+    let own = std::process::id().to_string();
+    let of = |pid: u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let (name, rest) = stat.rsplit_once(") ")?;
+        let fields: Vec<&str> = rest.split(' ').collect();
+        let (parent, user, system) = (fields.get(1)?, fields.get(11)?, fields.get(12)?);
+        if !name.ends_with("(onair-worker") || *parent != own {
+            return None;
+        }
+        // In hundredths of a second (proc_pid_stat(5); USER_HZ is 100 on Linux).
+        let ticks = user.parse::<u64>().ok()? + system.parse::<u64>().ok()?;
+        Some((pid, Duration::from_millis(ticks * 10)))
+    };
+    let processes = std::fs::read_dir("/proc").expect("proc").filter_map(Result::ok);
+    processes.filter_map(|entry| of(entry.file_name().to_str()?.parse().ok()?)).collect()
+}
+
+/// Prints figures; nothing depends on how fast the machine is. `ONAIR_LIVE_SLOTS` says how many slots.
+#[tokio::test]
+async fn what_an_overlay_costs_at_720p() {
+    let count = std::env::var("ONAIR_LIVE_SLOTS").ok().and_then(|slots| slots.parse().ok()).unwrap_or(2);
+    let server = server().await;
+    let channel = server.channel("kitchen").await;
+    let mut publisher = publish(&server, &channel, "demo");
+    server.until_live("kitchen", true).await;
+    let mut viewer = Viewer::rtmp(&server, "kitchen").await;
+    viewer.frames(200).await;
+    let (mut took, mut delays) = (Vec::new(), Vec::new());
+    for slot in 0..count {
+        let before = used();
+        let mut after = before.clone();
+        let asked = onair::clock::monotonic();
+        let millis = if slot == 0 { 10_000 } else { 1_000 };
+        let id = ask(&server, &channel, "now", millis).await;
+        let mut arrivals: Vec<(i64, Instant)> = Vec::new();
+        let trace = loop {
+            let packet = viewer.frame().await;
+            if packet.is_video() {
+                arrivals.push((pts(&packet) * 1_000_000, onair::clock::monotonic()));
+            }
+            if arrivals.len() % 5 == 4 {
+                after.extend(used());
+            }
+            // Not at every frame: this is measured.
+            if arrivals.len() % 30 == 29 {
+                let trace = trace(&server, &id).await;
+                if trace["state"] == "over" {
+                    break trace;
+                }
+            }
+        };
+        assert_eq!(trace["ended"], "completed", "{trace}");
+        let first = trace["first_pts_ns"].as_i64().expect("it was shown");
+        let (_, seen) = arrivals.iter().find(|(pts, _)| *pts == first).expect("it was seen");
+        took.push(seen.duration_since(asked));
+        delays.push(Duration::from_nanos(trace["delay_ns"].as_u64().expect("a delay")));
+        // Up to the source's next keyframe.
+        for frame in 0.. {
+            viewer.frame().await;
+            if frame % 5 == 4 {
+                after.extend(used());
+                if server.metrics().await.value("onair_programmes_spliced") == 0.0 {
+                    break;
+                }
+            }
+        }
+        if slot == 0 {
+            let earlier = |pid: &u32| before.get(pid).copied().unwrap_or_default();
+            let time: Duration = after.iter().map(|(pid, time)| *time - earlier(pid)).sum();
+            println!(
+                "720p30, a slot of 10 s, with the way in and out: {time:?} of the workers' processor time"
+            );
+        }
+        viewer.frames(40 + 17 * slot).await;
+    }
+    publisher.kill().await.expect("ffmpeg ends");
+    took.sort_unstable();
+    delays.sort_unstable();
+    println!("from the request to the first picture with the overlay at a viewer: {took:?}");
+    println!("delay: {delays:?}");
 }

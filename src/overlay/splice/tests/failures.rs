@@ -60,6 +60,26 @@ fn a_worker_that_is_lost_while_it_draws_is_replaced_within_a_second() {
 }
 
 #[test]
+fn a_slot_that_begins_when_it_can_begins_with_another_worker() {
+    let mut stage = Stage::new(&Shape::PLAIN, 33);
+    // The first one is lost between the cut and its first frame.
+    stage.failures = vec![Some(Failure::Hangs(95))];
+    let items = items(&Shape::PLAIN, 16);
+    let at = |millis| items.partition_point(|(at, _)| *at < ms(millis));
+    stage.play(&items[..at(3_000)]);
+    stage.expect(ms(9_000));
+    // From the keyframe at 2 s to here are 94 frames.
+    stage.play(&items[at(3_000)..at(5_120)]);
+    stage.ask(1, None, ms(2_000));
+    stage.splicer.expect_nothing();
+    stage.play(&items[at(5_120)..]);
+    stage.check_programme(&items);
+    assert_eq!(stage.pictures().len(), pictures_of(&items).count());
+    assert_eq!((stage.drawn(1).len(), stage.started), (60, 2));
+    assert_eq!(stage.closed(1).unwrap().1, Why::Completed);
+}
+
+#[test]
 fn without_workers_the_source_is_back_at_its_next_keyframe() {
     let dead = [Failure::Dies(150), Failure::Dies(0), Failure::Dies(0), Failure::Dies(0), Failure::Dies(0)];
     let (stage, _) = with_failures(Shape::PLAIN, &dead);
