@@ -97,7 +97,7 @@ impl Server {
     /// See [`ServerError`].
     pub async fn onair(program: Option<&Path>, core: usize, clients: usize) -> Result<Self, ServerError> {
         let folder = TemporaryFolder::create("onair")?;
-        let (http, rtmp) = (free_address()?, free_address()?);
+        let (http, rtmp, webrtc) = (free_address()?, free_address()?, free_address()?);
         let data = folder.path().join("data");
         let connections = clients + 1000;
         let config = format!(
@@ -105,7 +105,7 @@ impl Server {
              [log]\nfilter = \"warn\"\n\
              [http]\nlisten = \"{http}\"\nmax_connections = {connections}\n\
              [rtmp]\nlisten = \"{rtmp}\"\nmax_connections = {connections}\n\
-             [webrtc]\nlisten = \"{http}\"\nmax_sessions = {connections}\n"
+             [webrtc]\nlisten = \"{webrtc}\"\nmax_sessions = {connections}\n"
         );
         let config = folder.write("config.toml", &config)?;
         let program = program.map_or_else(std::env::current_exe, |program| Ok(PathBuf::from(program)))?;

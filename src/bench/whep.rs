@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use socket2::SockRef;
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::crypto::from_feature_flags;
 use str0m::media::{Direction, MediaKind};
@@ -31,6 +32,8 @@ use crate::net::udp::{Inbox, receive_trains};
 
 /// How long after joining it is looked how far behind the viewer is.
 const SETTLED: Duration = Duration::from_secs(1);
+/// What the kernel may keep for a viewer until he is read for: more than a GOP.
+const RECEIVE_BUFFER: usize = 2 << 20;
 /// After joining, one packet of each stream in this time goes to the library.
 const SAMPLE: Duration = Duration::from_secs(1);
 /// The most streams in a session that are told apart: sound, picture, and their retransmissions.
@@ -123,6 +126,8 @@ impl<'a> Viewer<'a> {
         let from = source_address(destination.address, number);
         let socket = UdpSocket::bind((from, 0)).await?;
         receive_trains(&socket);
+        // One thread reads for all viewers, so later than each would for himself.
+        SockRef::from(&socket).set_recv_buffer_size(RECEIVE_BUFFER)?;
         let local = socket.local_addr()?;
         let mut connection = Connection::new(destination.connect(number).await?);
         let began = stage.now();
@@ -132,8 +137,6 @@ impl<'a> Viewer<'a> {
         let mut rtc = Box::new(config.build(clock::monotonic()));
         rtc.add_local_candidate(Candidate::host(local, "udp").map_err(RtcError::from)?);
         let (offer, pending) = offer(&mut rtc).ok_or(WhepError::Closed)?;
-        // Whoever lets most packets lie would take them for lost.
-        let offer = if thorough { offer } else { without_nack(&offer) };
         let target = &destination.target;
         let answer = connection.offer(&target.host, &target.path, &offer).await?;
         let answer = String::from_utf8_lossy(&answer.body);
@@ -226,6 +229,10 @@ impl<'a> Viewer<'a> {
             record.frames += u64::from(self.stage.is_measuring());
         }
         let Some(sampled) = self.sampled.get_mut(&ssrc) else {
+            // The packets that it is not given, it would take for lost.
+            if let Some(stream) = self.rtc.direct_api().stream_rx(&ssrc.into()) {
+                stream.suppress_nack(true);
+            }
             return self.sampled.len() < STREAMS && self.sampled.insert(ssrc, now).is_none();
         };
         let due = now >= *sampled + SAMPLE;
@@ -281,24 +288,4 @@ fn offer(rtc: &mut Rtc) -> Option<(String, SdpPendingOffer)> {
     api.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
     let (offer, pending) = api.apply()?;
     Some((offer.to_sdp_string(), pending))
-}
-
-/// The offer of a viewer who does not ask for lost packets.
-fn without_nack(offer: &str) -> String {
-    let is_nack = |line: &&str| line.starts_with("a=rtcp-fb:") && line.trim_end().ends_with(" nack");
-    offer.split_inclusive("\r\n").filter(|line| !is_nack(line)).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_offer_without_nack_still_asks_for_keyframes() {
-        let mut rtc = RtcConfig::new().build(clock::monotonic());
-        let (text, _) = offer(&mut rtc).unwrap();
-        assert!(text.contains(" nack\r\n"), "{text}");
-        let text = without_nack(&text);
-        assert!(!text.contains(" nack\r\n") && text.contains(" nack pli\r\n"), "{text}");
-    }
 }

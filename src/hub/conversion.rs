@@ -76,7 +76,7 @@ pub trait Conversion: Send {
     /// What becomes of items later. Cancel-safe.
     ///
     /// # Errors
-    /// Why this conversion is broken. It is replaced by another then, which begins at the newest keyframe.
+    /// Why this conversion is broken. It is replaced by another then, which begins at a keyframe before what it has given last.
     fn later(&mut self) -> Later<'_> {
         Box::pin(pending())
     }
@@ -158,9 +158,9 @@ impl Drop for Running {
 pub(super) struct Conversions(HashMap<Rendition, Weak<Converted>>);
 
 impl Conversions {
-    /// The one that makes this rendition, if somebody reads it.
+    /// The one that makes this rendition, if somebody reads it and it was not given up.
     pub fn running(&self, rendition: &Rendition) -> Option<Arc<Converted>> {
-        self.0.get(rendition).and_then(Weak::upgrade)
+        self.0.get(rendition).and_then(Weak::upgrade).filter(|converted| !converted.0.is_closed())
     }
 
     /// Starts a conversion, unless somebody else was faster.
@@ -260,14 +260,15 @@ impl Task {
         Taken::GoOn
     }
 
-    /// Puts another conversion, which begins at the newest keyframe, in the place of this one. `false` when there is none, or
+    /// Puts another conversion, which begins at the newest keyframe that all is there of, in the place of this one. `false` when there is none, or
     /// too many broke down already.
     fn replace(&mut self) -> bool {
         if !self.replacements.allow(clock::monotonic()) {
             return false;
         }
         let broadcast: Arc<Broadcast> = Arc::clone(self.source.broadcast());
-        match broadcast.conversion(Start::Newest, &self.rendition) {
+        let start = self.writer.newest.iter().map(|(_, dts)| *dts).min().map_or(Start::Newest, Start::At);
+        match broadcast.conversion(start, &self.rendition) {
             Ok((source, mut running)) => {
                 running.conversion.resume_after(&self.writer.newest);
                 (self.source, self.running) = (source, running);

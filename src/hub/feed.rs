@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::ring::{Budget, Ring, Slot};
+use crate::media::MediaTime;
 
 /// The writing and joining end of a feed.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub enum Start {
     Newest,
     /// At the oldest join point in memory: for those who make something of the stream.
     Oldest,
+    /// At the newest join point not later than this, else at the oldest: for those who go on where others had to leave off.
+    At(MediaTime),
 }
 
 /// A place in a feed.
@@ -129,6 +132,11 @@ impl<T: Clone, P: Clone> Feed<T, P> {
         self.wake();
     }
 
+    /// Whether no item will follow.
+    pub fn is_closed(&self) -> bool {
+        lock(&self.shared).closed
+    }
+
     /// A reader that begins at a join point, or waits for the first.
     pub fn reader(&self, start: Start) -> Reader<T, P> {
         let slot = lock(&self.shared).place();
@@ -173,6 +181,7 @@ impl<T: Clone, P: Clone> Reader<T, P> {
             Some(next) if next >= ring.first() => None,
             lost => match (lost, self.start) {
                 (None, Start::Oldest) => ring.oldest_join(),
+                (None, Start::At(time)) => ring.join_at(time),
                 _ => ring.newest_join(),
             }
             .and_then(|sequence| {
@@ -260,7 +269,6 @@ fn lock<T, P>(shared: &Mutex<Shared<T, P>>) -> MutexGuard<'_, Shared<T, P>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::MediaTime;
 
     fn feed(items: usize) -> Feed<u32, &'static str> {
         Feed::new(Budget { window: MediaTime::ZERO, bytes: usize::MAX, items })

@@ -86,6 +86,12 @@ impl<T, P> Ring<T, P> {
         self.joins.front().copied()
     }
 
+    /// The newest place not later than this time where a reader may begin, else the oldest.
+    pub fn join_at(&self, time: MediaTime) -> Option<u64> {
+        let is_in_time = |join: &&u64| self.slot(**join).is_some_and(|slot| slot.time <= time);
+        self.joins.iter().rev().find(is_in_time).or(self.joins.front()).copied()
+    }
+
     /// The item with this sequence number, if it is here.
     pub fn slot(&self, sequence: u64) -> Option<&Slot<T, P>> {
         self.slots.get(usize::try_from(sequence.checked_sub(self.first)?).ok()?)
@@ -141,6 +147,19 @@ mod tests {
         let kept = ring.end() - ring.first();
         assert!((10..=15).contains(&kept), "{kept} items of 100 ms for a window of 1 s");
         assert_eq!(ring.newest_join(), Some(95));
+    }
+
+    #[test]
+    fn who_goes_on_for_another_begins_at_a_keyframe_before_what_was_given() {
+        let mut ring = ring(1_000, 1 << 20, 1 << 20);
+        assert_eq!(ring.join_at(MediaTime::ZERO), None);
+        for n in 0..20 {
+            push(&mut ring, n, 5);
+        }
+        let first = ring.first();
+        for (millis, join) in [(1_999, 15), (1_500, 15), (1_499, 10), (0, first)] {
+            assert_eq!(ring.join_at(MediaTime::from_millis(millis)), Some(join), "{millis} ms");
+        }
     }
 
     #[test]

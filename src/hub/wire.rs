@@ -88,8 +88,9 @@ impl WireForms {
         subscribe: impl FnOnce(&Rendition) -> Result<Subscriber, SubscribeError>,
     ) -> Result<WireReader, SubscribeError> {
         let key = (TypeId::of::<F>(), rendition);
-        let running = self.running.get(&key).and_then(Weak::upgrade).and_then(|feed| feed.downcast().ok());
-        let feed = match running {
+        let running = self.running.get(&key).and_then(Weak::upgrade);
+        let running = running.and_then(|feed| feed.downcast::<WireFeed>().ok());
+        let feed = match running.filter(|feed| !feed.0.is_closed()) {
             Some(feed) => feed,
             None => {
                 let feed = Arc::new(WireFeed(Feed::new(budget)));

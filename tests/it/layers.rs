@@ -62,6 +62,7 @@ const PURE: &[&str] = &[
     "protocol/webrtc/received.rs",
     "protocol/webrtc/send.rs",
     "protocol/webrtc/srtp",
+    "protocol/webrtc/tcp/framing.rs",
 ];
 
 /// What pure code does not mention.

@@ -39,8 +39,12 @@ async function open(): Promise<Page> {
 }
 
 /** Asks for a channel over WHEP, and answers with the status and the reason for a refusal. */
-function watch(page: Page, channel: string): Promise<{ status: number; text: string; location: string | null }> {
-  return page.evaluate(async (name) => {
+function watch(
+  page: Page,
+  channel: string,
+  over: 'udp' | 'tcp' = 'udp',
+): Promise<{ status: number; text: string; location: string | null }> {
+  return page.evaluate(async ([name, transport]) => {
     const connection = new RTCPeerConnection()
     Object.assign(globalThis, { connection })
     connection.addTransceiver('video', { direction: 'recvonly' })
@@ -52,9 +56,10 @@ function watch(page: Page, channel: string): Promise<{ status: number; text: str
       body: connection.localDescription!.sdp,
     })
     const text = await response.text()
-    if (response.ok) await connection.setRemoteDescription({ type: 'answer', sdp: text })
+    const elsewhere = new RegExp(`^a=candidate:\\S+ \\d+ (?!${transport})\\S+ .*\\r\\n`, 'gim')
+    if (response.ok) await connection.setRemoteDescription({ type: 'answer', sdp: text.replace(elsewhere, '') })
     return { status: response.status, text, location: response.headers.get('location') }
-  }, channel)
+  }, [channel, over] as const)
 }
 
 /** What has arrived so far. */
@@ -143,6 +148,27 @@ for (const codec of ['H264', 'VP8', 'VP9', 'AV1']) {
     await sender.close()
   })
 }
+
+test('where a network lets no UDP through, the same goes over TCP', async () => {
+  const broadcaster = new Broadcaster(await server.createChannel('cellar', 'In the cellar'), 'h264-aac.flv')
+  const page = await open()
+  await eventually('the channel is live', PATIENCE_MS, async () => (await watch(page, 'cellar', 'tcp')).status === 201)
+  await eventually('pictures and sound', PATIENCE_MS, async () => {
+    const streams = await received(page)
+    const [picture, sound] = ['video', 'audio'].map((kind) => streams.find((stream) => stream.kind === kind))
+    return (picture?.frames ?? 0) >= 60 && (sound?.packets ?? 0) >= 100
+  })
+  const protocols = await page.evaluate(async () => {
+    const { connection } = globalThis as unknown as { connection: RTCPeerConnection }
+    const stats = [...(await connection.getStats()).values()]
+    const pairs = stats.filter((report) => report.type === 'candidate-pair' && report.nominated)
+    return pairs.map((pair) => stats.find((report) => report.id === pair.remoteCandidateId)?.protocol)
+  })
+  assert.deepEqual(protocols, ['tcp'])
+  assert.equal((await received(page)).reduce((sum, { lost }) => sum + lost, 0), 0)
+  await page.close()
+  await broadcaster.kill()
+})
 
 test('what WebRTC does not carry is refused with the reason, and nothing live with when to come back', async () => {
   const address = await server.createChannel('market', 'At the market')

@@ -11,9 +11,10 @@ use crate::av::audio::AacToOpus;
 use crate::hub::{Batch, Conversion, Converter, Item, Later, Refusal, Rendition};
 use crate::media::{Codec, Frame, Kind, MediaTime, Track, TrackId};
 
-/// What passes untouched waits for what is converted, so that the two come interleaved as they did: up to this much. The
-/// worker is given up long before.
-const LONGEST_WAIT: MediaTime = MediaTime::from_millis(10_000);
+/// What passes untouched waits for what is converted, so that the two come interleaved as they did, and so that viewers who
+/// begin with the first keyframe know of all tracks: up to this much, which a long GOP brings at once when a conversion
+/// begins. A worker that does not come or hangs is given up long before.
+const LONGEST_WAIT: MediaTime = MediaTime::from_millis(30_000);
 /// And so many items.
 const MOST_WAITING: usize = 4096;
 
@@ -120,8 +121,9 @@ struct Remote {
     room: Option<Room>,
     /// From then on.
     session: Option<Session>,
-    /// Tracks that the worker converts.
+    /// Tracks that the worker converts, and those of them that it has announced.
     converted: Vec<TrackId>,
+    announced: Vec<TrackId>,
     /// Decoding time of the newest frame that the worker was given, and of the newest that it gave.
     given: MediaTime,
     returned: MediaTime,
@@ -141,6 +143,7 @@ impl Remote {
             room,
             session: None,
             converted: Vec::new(),
+            announced: Vec::new(),
             given: Convert::ALL,
             returned: Convert::ALL,
             waiting: VecDeque::new(),
@@ -200,14 +203,14 @@ impl Remote {
 
     /// Gives what is due: what the worker's frames have come up to, and all where no frames of its are to be expected.
     fn release(&mut self, out: &mut Batch) {
-        let newest = self.waiting.iter().rev().find_map(dts);
+        let newest = self.waiting.iter().rev().find_map(dts).unwrap_or(Convert::ALL);
+        let is_announced = self.converted.iter().all(|id| self.announced.contains(id));
         while let Some(item) = self.waiting.front() {
-            let is_due = dts(item).is_none_or(|dts| {
-                dts <= self.returned
-                    || self.session.is_none()
-                    || dts - self.given > SILENCE
-                    || newest.is_some_and(|newest| newest - dts > LONGEST_WAIT)
-            });
+            let is_due = match dts(item) {
+                None => true,
+                Some(dts) if self.converted.is_empty() || newest - dts > LONGEST_WAIT => true,
+                Some(dts) => is_announced && (dts <= self.returned || dts - self.given > SILENCE),
+            };
             if !is_due && self.waiting.len() <= MOST_WAITING {
                 return;
             }
@@ -218,7 +221,12 @@ impl Remote {
     /// Gives a report's worth; `false` when it was the last.
     fn report(&mut self, report: FromWorker, out: &mut Batch) -> bool {
         match report {
-            FromWorker::Track(track) => out.push(Item::Track(Arc::new(track))),
+            FromWorker::Track(track) => {
+                if !self.announced.contains(&track.id) {
+                    self.announced.push(track.id);
+                }
+                out.push(Item::Track(Arc::new(track)));
+            }
             FromWorker::Frame(frame) => {
                 self.returned = self.returned.max(frame.dts);
                 self.release(out);

@@ -217,12 +217,15 @@ impl Task {
         match end {
             End::Done => {
                 room.done();
+                // Before anybody is told: he may want it for the next job.
+                drop(room);
                 // Whoever is gone need not be told.
                 let _ = self.reports.send(Ok(FromWorker::Ended)).await;
             }
             End::Lost(lost) => {
                 tracing::warn!(reason = %lost, "a media worker's job is lost");
                 room.lost(&lost);
+                drop(room);
                 let _ = self.reports.send(Err(lost)).await;
             }
             End::Unwanted | End::Silence => {}

@@ -61,7 +61,7 @@ fn serve(memory: u64) -> ExitCode {
         }
     };
     let hello = Hello { version: VERSION, confinement, libraries: libraries() };
-    let done = link.say(&FromWorker::Hello(hello)).map_err(JobError::from).and_then(|()| work(&mut link));
+    let done = link.say(&FromWorker::Hello(hello)).and_then(|()| work(&mut link));
     match done {
         Ok(()) => ExitCode::SUCCESS,
         // Nobody is there to be told.

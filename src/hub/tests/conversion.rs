@@ -237,3 +237,128 @@ impl WireFormat for Kinds {
         }
     }
 }
+
+/// Has its work done elsewhere: what it is given comes back later, sound as Opus, each frame once the next is there. The
+/// first `fragile` of those that were made break down at the first frame after 100 ms.
+struct Elsewhere {
+    made: Arc<AtomicUsize>,
+    fragile: usize,
+}
+
+impl Converter for Elsewhere {
+    fn conversion(
+        &self,
+        rendition: &Rendition,
+        _: &[Arc<Track>],
+    ) -> Option<Result<Box<dyn Conversion>, Refusal>> {
+        let Rendition::Converted { audio: Some(Codec::Opus), .. } = rendition else { return None };
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        if number >= 9 {
+            return Some(Err(Refusal::Busy("nine are enough".to_owned())));
+        }
+        let breaks = number < self.fragile;
+        Some(Ok(Box::new(Distant { breaks, inside: Vec::new(), after: None })))
+    }
+}
+
+struct Distant {
+    breaks: bool,
+    inside: Batch,
+    after: Option<MediaTime>,
+}
+
+impl Conversion for Distant {
+    fn convert(&mut self, item: Item, _: &mut Batch) {
+        self.inside.push(item);
+    }
+
+    fn later(&mut self) -> Later<'_> {
+        Box::pin(async {
+            if self.inside.len() < 2 {
+                return std::future::pending().await;
+            }
+            let is_late =
+                |item: &Item| matches!(item, Item::Frame(frame) if frame.dts > MediaTime::from_millis(100));
+            if self.breaks && self.inside.iter().any(is_late) {
+                return Err("broken".to_owned());
+            }
+            let after = self.after;
+            let wanted = |item: &Item| !matches!(item, Item::Frame(frame) if Some(frame.dts) <= after);
+            let last = self.inside.len() - 1;
+            Ok(self.inside.drain(..last).filter(wanted).collect())
+        })
+    }
+
+    fn finish(&mut self) -> Later<'_> {
+        Box::pin(async { Ok(std::mem::take(&mut self.inside)) })
+    }
+
+    fn resume_after(&mut self, newest: &[(TrackId, MediaTime)]) {
+        self.after = newest.iter().map(|(_, dts)| *dts).min();
+    }
+}
+
+fn distant(fragile: usize) -> (Arc<Channel>, Publisher, Arc<AtomicUsize>) {
+    let hub = Hub::new(Config::default(), Arc::default());
+    let made = Arc::new(AtomicUsize::new(0));
+    hub.register(Elsewhere { made: Arc::clone(&made), fragile });
+    let channel = hub.create(&"kitchen".parse().unwrap());
+    let mut publisher = channel.publish(Protocol::Rtmp).unwrap();
+    publisher.configure(video_track(640));
+    (channel, publisher, made)
+}
+
+/// All frames that a viewer gets until the broadcast has ended.
+async fn until_end(viewer: &mut Subscriber) -> String {
+    let mut all = Vec::new();
+    while !matches!(all.last(), Some(Item::Ended)) {
+        all.extend(viewer.next_batch().await);
+    }
+    shorthand(&all)
+}
+
+#[tokio::test]
+async fn what_comes_later_comes_too_and_so_does_what_is_inside_at_the_end() {
+    let (channel, mut publisher, _) = distant(0);
+    let mut viewer = channel.subscribe(&opus()).unwrap();
+    publisher.write(frame(VIDEO, 0, true));
+    publisher.write(frame(VIDEO, 40, false));
+    assert_eq!(shorthand(&viewer.next_batch().await), "T0 V0");
+    publisher.write(frame(VIDEO, 80, false));
+    settle().await;
+    channel.end();
+    assert_eq!(until_end(&mut viewer).await, "V40 V80 E");
+}
+
+#[tokio::test]
+async fn a_conversion_that_breaks_down_is_replaced_and_no_frame_comes_twice_or_not_at_all() {
+    let (channel, mut publisher, made) = distant(2);
+    let mut viewer = channel.subscribe_from(Start::Oldest, &opus()).unwrap();
+    for n in 0..8 {
+        publisher.write(frame(VIDEO, 40 * n, n % 4 == 0));
+        settle().await;
+    }
+    channel.end();
+    let all = until_end(&mut viewer).await;
+    assert_eq!(all, "T0 V0 V40 V80 V120 V160 V200 V240 V280 E");
+    assert_eq!(made.load(Ordering::Relaxed), 3);
+}
+
+#[tokio::test]
+async fn a_conversion_that_breaks_down_again_and_again_is_given_up() {
+    let (channel, mut publisher, made) = distant(usize::MAX);
+    let mut viewer = channel.subscribe(&opus()).unwrap();
+    for n in 0..8 {
+        publisher.write(frame(VIDEO, 40 * n, n % 4 == 0));
+        settle().await;
+    }
+    assert!(until_end(&mut viewer).await.ends_with(" E"));
+    assert_eq!(made.load(Ordering::Relaxed), 4, "the first, and three in its place");
+    // Whoever comes now gets a new one, though somebody still holds on to the old.
+    for made_then in 5..=9 {
+        drop(channel.subscribe(&opus()).unwrap());
+        assert_eq!(made.load(Ordering::Relaxed), made_then);
+    }
+    let refusal = channel.subscribe(&opus()).unwrap_err();
+    assert_eq!(refusal, SubscribeError::Busy("nine are enough".to_owned()));
+}

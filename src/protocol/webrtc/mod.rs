@@ -9,6 +9,7 @@
 //! | [`srtp`] | sealing and opening packets |
 //! | `dtls_keys` | how the keys get out of the WebRTC library |
 //! | `peer` | one session's ICE, DTLS and SDP, which are the library's |
+//! | `tcp`, `outlet` | the ways in and out beside the UDP socket |
 //! | `viewer`, `relay` | sending a stream to its viewers |
 //! | `publisher` | a session that publishes |
 //! | `shard` | one thread with its socket, its sessions and its relays |
@@ -32,6 +33,7 @@ mod addresses;
 mod dtls_keys;
 mod events;
 mod metrics;
+mod outlet;
 mod peer;
 mod publisher;
 mod registry;
@@ -39,6 +41,7 @@ mod relay;
 mod server;
 mod shard;
 mod signalling;
+mod tcp;
 mod viewer;
 mod whep;
 mod whip;
@@ -59,6 +62,8 @@ pub struct Config {
     /// The one UDP port of all sessions.
     #[serde(with = "setting::address")]
     pub listen: Option<SocketAddr>,
+    /// Take the same TCP port for peers whom UDP does not reach.
+    pub tcp: bool,
     /// The addresses that peers are told, as IP or IP:PORT; empty for those of the machine.
     pub public_addresses: Vec<String>,
     /// STUN and TURN servers that peers are told: `URL`, or `URL USERNAME CREDENTIAL`.
@@ -82,6 +87,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: Some(([0, 0, 0, 0], 8189).into()),
+            tcp: true,
             public_addresses: Vec::new(),
             ice_servers: Vec::new(),
             shards: 0,

@@ -7,9 +7,10 @@ use std::time::Instant;
 use aws_lc_rs::rand;
 use str0m::change::SdpOffer;
 use str0m::config::DtlsCert;
+use str0m::error::IceError;
 use str0m::format::{Codec as RtpCodec, CodecConfig, CodecSpec, PayloadParams};
 use str0m::media::{KeyframeRequestKind, MediaData, Mid, Pt, Rid};
-use str0m::net::{DatagramRecv, Protocol, Receive};
+use str0m::net::{DatagramRecv, Protocol, Receive, TcpType};
 use str0m::rtp::Extension;
 use str0m::{Candidate, Event, IceConnectionState, IceCreds, Input, Output, Rtc, RtcConfig};
 
@@ -17,6 +18,7 @@ use super::demux::{self, Check, Kind as Datagram};
 use super::dtls_keys::{KeyHandle, KeyTap};
 use super::fragment::Credentials;
 use super::offer::{Offer, Role};
+use super::outlet::Path;
 use super::relay::Agreed;
 use super::srtp::MasterKey;
 use crate::hub::SubscribeError;
@@ -45,7 +47,7 @@ pub(super) struct Peer {
     /// The sections by kind.
     sections: Vec<(Kind, Mid)>,
     /// The addresses that the peer was told. A datagram is taken for one sent to the first of its family.
-    local: Vec<SocketAddr>,
+    local: Addresses,
     ufrag: Arc<str>,
     /// New credentials, in force as soon as the peer uses them: a restart that comes to nothing changes nothing.
     restart: Option<Restart>,
@@ -56,6 +58,25 @@ pub(super) struct Peer {
 struct Restart {
     local: IceCreds,
     remote: IceCreds,
+}
+
+/// Where a peer can reach the server.
+#[derive(Clone, Debug)]
+pub(super) struct Addresses {
+    /// Those of the UDP port.
+    pub all: Vec<SocketAddr>,
+    /// The TCP port of the same number is open too.
+    pub tcp: bool,
+}
+
+impl Addresses {
+    fn candidates(&self) -> impl Iterator<Item = Result<Candidate, IceError>> {
+        let udp = self.all.iter().map(|address| Candidate::host(*address, Protocol::Udp));
+        let over_tcp = |address: &SocketAddr| {
+            Candidate::builder().tcp().host(*address).tcptype(TcpType::Passive).build()
+        };
+        udp.chain(self.all.iter().filter(|_| self.tcp).map(over_tcp))
+    }
 }
 
 /// What a peer wants to be known.
@@ -123,7 +144,7 @@ impl Peer {
         role: Role,
         offer: &Offer,
         codecs: Codecs,
-        addresses: &[SocketAddr],
+        addresses: &Addresses,
         now: Instant,
     ) -> Result<(Self, String), OpenError> {
         let refused = |error: &dyn std::fmt::Display| OpenError::Offer(error.to_string());
@@ -131,9 +152,8 @@ impl Peer {
         let ufrag: Arc<str> = credentials.ufrag.as_str().into();
         let keys = KeyTap::arm();
         let mut rtc = Box::new(config(identity, role, codecs, credentials).build(now));
-        for address in addresses {
-            let candidate = Candidate::host(*address, "udp").map_err(|error| refused(&error))?;
-            rtc.add_local_candidate(candidate);
+        for candidate in addresses.candidates() {
+            rtc.add_local_candidate(candidate.map_err(|error| refused(&error))?);
         }
         let sdp = SdpOffer::from_sdp_string(&offer.text).map_err(|error| refused(&error))?;
         let answer = rtc.sdp_api().accept_offer(sdp).map_err(|error| refused(&error))?.to_sdp_string();
@@ -147,7 +167,7 @@ impl Peer {
                 .iter()
                 .map(|section| (section.kind, section.mid.as_str().into()))
                 .collect(),
-            local: addresses.to_vec(),
+            local: addresses.clone(),
             ufrag,
             restart: None,
             wake_at: now,
@@ -186,15 +206,11 @@ impl Peer {
 
     /// The server's addresses as candidates in SDP's form, without `a=`.
     pub fn candidates(&self) -> Vec<String> {
-        self.local
-            .iter()
-            .filter_map(|address| Candidate::host(*address, "udp").ok())
-            .map(|candidate| candidate.to_sdp_string())
-            .collect()
+        self.local.candidates().flatten().map(|candidate| candidate.to_sdp_string()).collect()
     }
 
     /// Takes a connectivity check; `false` when it is not this peer's, or forged.
-    pub fn check(&mut self, source: SocketAddr, datagram: &[u8], protocol: Protocol, now: Instant) -> bool {
+    pub fn check(&mut self, path: Path, datagram: &[u8], now: Instant) -> bool {
         let named = Check::parse(datagram).map(|check| check.ufrag);
         let mut before = None;
         if let Some(restart) = self.restart.take_if(|restart| named == Some(restart.local.ufrag.as_str())) {
@@ -204,7 +220,7 @@ impl Peer {
             api.set_remote_ice_credentials(restart.remote.clone());
             self.restart = Some(restart);
         }
-        let accepted = self.input(source, datagram, protocol, now, true);
+        let accepted = self.input(path, datagram, now, true);
         match before {
             Some((_, ufrag)) if accepted => {
                 self.ufrag = ufrag;
@@ -217,20 +233,14 @@ impl Peer {
     }
 
     /// Takes a datagram from an address that a check has verified.
-    pub fn receive(&mut self, source: SocketAddr, datagram: &[u8], protocol: Protocol, now: Instant) {
-        self.input(source, datagram, protocol, now, false);
+    pub fn receive(&mut self, path: Path, datagram: &[u8], now: Instant) {
+        self.input(path, datagram, now, false);
     }
 
-    fn input(
-        &mut self,
-        source: SocketAddr,
-        datagram: &[u8],
-        proto: Protocol,
-        now: Instant,
-        verify: bool,
-    ) -> bool {
+    fn input(&mut self, path: Path, datagram: &[u8], now: Instant, verify: bool) -> bool {
+        let (source, proto) = (path.address(), path.protocol());
         let of_family = |local: &&SocketAddr| local.is_ipv4() == source.is_ipv4();
-        let Some(&destination) = self.local.iter().find(of_family) else { return false };
+        let Some(&destination) = self.local.all.iter().find(of_family) else { return false };
         let Ok(contents) = DatagramRecv::try_from(datagram) else { return false };
         let input = Input::Receive(now, Receive { proto, source, destination, contents });
         if verify && !self.rtc.accepts(&input) {
@@ -247,7 +257,7 @@ impl Peer {
     }
 
     /// Sends what is to be sent through `send`, and tells what has happened.
-    pub fn poll(&mut self, news: &mut Vec<News>, mut send: impl FnMut(Protocol, SocketAddr, &[u8])) {
+    pub fn poll(&mut self, news: &mut Vec<News>, mut send: impl FnMut(Path, &[u8])) {
         loop {
             match self.rtc.poll_output() {
                 Ok(Output::Timeout(at)) => {
@@ -258,7 +268,7 @@ impl Peer {
                     // A viewer's SRTP and SRTCP are sealed by us alone: two senders under one key would use a nonce twice.
                     let kind = demux::kind(&transmit.contents);
                     if self.role == Role::Publisher || matches!(kind, Some(Datagram::Stun | Datagram::Dtls)) {
-                        send(transmit.proto, transmit.destination, &transmit.contents);
+                        send(Path::of(transmit.proto, transmit.destination), &transmit.contents);
                     }
                 }
                 Ok(Output::Event(event)) => match event {

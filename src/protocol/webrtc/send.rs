@@ -71,13 +71,17 @@ pub struct Cursor {
     wire: u64,
     /// Media ticks of the newest packet sent.
     sent: Option<i64>,
+    /// Only a keyframe newer than this will do: the viewer could not keep up with what followed an older one.
+    newer_than: Option<u64>,
 }
 
 impl Cursor {
     /// Puts the viewer on the newest keyframe, at the first call or when he lost too much; the frames since then follow
     /// at once. `interval` is the distance of two frames in ticks. `false` when there is no keyframe in memory.
     pub fn begin(&mut self, history: &History, interval: i64) -> bool {
-        let Some((start, newest)) = history.keyframe().zip(history.newest()) else {
+        let keyframe =
+            history.keyframe().filter(|keyframe| self.newer_than.is_none_or(|old| *keyframe > old));
+        let Some((start, newest)) = keyframe.zip(history.newest()) else {
             self.next = None;
             return false;
         };
@@ -95,8 +99,26 @@ impl Cursor {
                 CatchUp { live: newest.frame + 1, first, base: sent.max(newest.ticks) + step, step }
             }
         };
+        self.newer_than = None;
         self.stretch(start, catch_up);
         true
+    }
+
+    /// Leaves out what a viewer who does not keep up still lacks: he goes on from a keyframe that he has not had, as
+    /// soon as there is one.
+    pub fn skip(&mut self, history: &History, interval: i64) {
+        self.newer_than = self.next.take().or(self.newer_than);
+        self.begin(history, interval);
+    }
+
+    /// How old the next packet is against the newest, in ticks. What is sent late so that a decoder can start has no age.
+    pub fn lag(&self, history: &History) -> i64 {
+        let next = self.next.and_then(|next| history.get(next));
+        let (Some(next), Some(newest), Some(stretch)) = (next, history.newest(), self.stretches.back())
+        else {
+            return 0;
+        };
+        if next.frame < stretch.catch_up.live { 0 } else { newest.ticks - next.ticks }
     }
 
     /// Puts the viewer on the live edge, for tracks in which every packet can be decoded.
@@ -287,5 +309,30 @@ mod tests {
         assert!(cursor.is_started() && cursor.next(&history).is_none());
         push(&mut history, 10, 1);
         assert_eq!(drain(&mut cursor, &history)[0], (0, 10, 10 * FRAME));
+    }
+
+    #[test]
+    fn who_does_not_keep_up_goes_on_from_a_keyframe_that_he_has_not_had() {
+        let mut history = history(5, 10);
+        let mut cursor = Cursor::default();
+        assert!(cursor.begin(&history, FRAME));
+        assert_eq!(cursor.lag(&history), 0, "the past that a decoder starts with has no age");
+        drain(&mut cursor, &history);
+        (5..13).for_each(|frame| push(&mut history, frame, 10));
+        assert_eq!(cursor.lag(&history), 7 * FRAME);
+
+        cursor.skip(&history, FRAME);
+        assert_eq!(cursor.lag(&history), 0);
+        let next = cursor.next(&history).unwrap();
+        assert_eq!((next.wire, next.packet.frame), (10, 10), "no number is left out");
+
+        (13..19).for_each(|frame| push(&mut history, frame, 10));
+        cursor.skip(&history, FRAME);
+        assert!(!cursor.is_started(), "the keyframe in memory is the one that he could not follow");
+        assert!(!cursor.begin(&history, FRAME));
+        cursor.skip(&history, FRAME);
+        (19..21).for_each(|frame| push(&mut history, frame, 10));
+        assert!(cursor.begin(&history, FRAME));
+        assert_eq!(drain(&mut cursor, &history)[0].1, 20);
     }
 }

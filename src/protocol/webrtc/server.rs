@@ -8,18 +8,26 @@ use std::thread;
 
 use axum::Router;
 use http::HeaderValue;
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use super::dtls_keys::KeyTap;
 use super::metrics::Metrics;
-use super::peer::Identity;
+use super::peer::{Addresses, Identity};
 use super::registry::{Entry, Registry};
 use super::shard::{self, Command, Handle, Inlets, Settings};
-use super::{Config, addresses, signalling, whep, whip};
+use super::{Config, addresses, signalling, tcp, whep, whip};
 use crate::context::Context;
 use crate::http::for_media_clients;
 use crate::metrics;
+use crate::net::limits::Admission;
+use crate::net::socket::listen;
 use crate::net::udp;
+
+/// TCP connections from one address: as many as there may be viewers behind one.
+const MAX_TCP_PER_ADDRESS: usize = 256;
+/// How often a port is chosen by the system before there is none for both UDP and TCP.
+const FREE_PORT_ATTEMPTS: usize = 16;
 
 /// WebRTC's part of the server. Clones are the same.
 #[derive(Clone)]
@@ -65,8 +73,7 @@ impl Server {
             0 => thread::available_parallelism().map_or(1, usize::from),
             shards => shards,
         };
-        let sockets = udp::bind_group(address, count)
-            .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))?;
+        let (sockets, listener) = bind(address, count, config.tcp)?;
         let bound = sockets.first().ok_or_else(|| io::Error::other("no socket"))?.local_addr()?;
         let certificate = KeyTap::certificate().ok_or(StartError::Certificate)?;
         let metrics = Metrics::default();
@@ -84,6 +91,13 @@ impl Server {
                 life: context.life.clone(),
             };
             start_shard(settings, socket, inlets)?;
+        }
+        if let Some(listener) = listener {
+            let admission = Admission::new(config.max_sessions, MAX_TCP_PER_ADDRESS);
+            let life = context.life.clone();
+            let listen =
+                tcp::listen(listener, admission, shards.clone(), config.setup_timeout, metrics.clone(), life);
+            tokio::spawn(listen);
         }
         let links = config.ice_servers.iter().filter_map(|text| signalling::ice_server_link(text)).collect();
         Ok(Some(Self(Arc::new(Shared {
@@ -121,13 +135,26 @@ impl Shared {
     }
 
     /// The addresses that a peer is told.
-    pub fn addresses(&self, asker: SocketAddr) -> Vec<SocketAddr> {
-        addresses::candidates(
-            &self.config.public_addresses,
-            self.bound,
-            asker.ip().to_canonical().is_loopback(),
-        )
+    pub fn addresses(&self, asker: SocketAddr) -> Addresses {
+        let over_loopback = asker.ip().to_canonical().is_loopback();
+        let all = addresses::candidates(&self.config.public_addresses, self.bound, over_loopback);
+        Addresses { all, tcp: self.config.tcp }
     }
+}
+
+/// Opens the UDP port, and the TCP port of the same number.
+fn bind(address: SocketAddr, shards: usize, tcp: bool) -> io::Result<(Vec<UdpSocket>, Option<TcpListener>)> {
+    for attempt in 0.. {
+        let sockets = udp::bind_group(address, shards)
+            .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))?;
+        let (Some(first), true) = (sockets.first(), tcp) else { return Ok((sockets, None)) };
+        match listen(first.local_addr()?) {
+            // The system has chosen a number that is free for UDP only.
+            Err(_) if address.port() == 0 && attempt < FREE_PORT_ATTEMPTS => {}
+            listener => return Ok((sockets, Some(listener?))),
+        }
+    }
+    Err(io::ErrorKind::AddrInUse.into())
 }
 
 /// Runs a shard on a thread of its own, which the end of the server waits for.

@@ -1,10 +1,10 @@
 //! A session that watches: its packets' headers, seals and reports, and what it says it has lost.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use aws_lc_rs::rand;
 
+use super::outlet::{Outlet, Path};
 use super::peer::Negotiated;
 use super::relay::Lane;
 use super::send::{Cursor, Outgoing};
@@ -13,7 +13,6 @@ use crate::format::rtp::rtcp::{self, Packet as Rtcp, SenderInfo};
 use crate::format::rtp::{Extension, Header, ntp};
 use crate::hub;
 use crate::media::MediaTime;
-use crate::net::udp::Outbox;
 
 /// Between two sender reports of a track.
 const REPORT_INTERVAL: Duration = Duration::from_secs(2);
@@ -24,6 +23,8 @@ const FIRST_REPORT_INTERVAL: Duration = Duration::from_millis(400);
 const MOST_RETRANSMITS: u32 = 300;
 /// A viewer is put on the newest keyframe at most so often because he asks for one.
 const RESTART_INTERVAL: Duration = Duration::from_millis(500);
+/// A viewer who is further behind than this does not keep up; he goes on from a newer keyframe.
+const MOST_LAG: MediaTime = MediaTime::from_millis(1000);
 /// How long after joining packets say how players are to delay pictures.
 const PLAYOUT_HINT: Duration = Duration::from_secs(3);
 /// Milliseconds ×10 are the unit; the largest value leaves the delay to the player.
@@ -32,7 +33,7 @@ const PLAYOUT_AS_YOU_LIKE: [u8; 3] = [0, 0x0f, 0xff];
 
 /// One viewer.
 pub(super) struct Viewer {
-    pub destination: Option<SocketAddr>,
+    pub destination: Option<Path>,
     sealer: Sealer,
     opener: Opener,
     video: Option<Track>,
@@ -83,6 +84,17 @@ pub(super) struct Wishes {
     pub retransmitted: u32,
 }
 
+/// How a viewer stands after he was sent what could be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pumped {
+    /// He has everything.
+    Even,
+    /// There is more, for a little later.
+    Behind,
+    /// He waits for a keyframe.
+    Waiting,
+}
+
 /// The tracks of a relay.
 #[derive(Clone, Copy)]
 pub(super) struct Lanes<'a> {
@@ -116,33 +128,43 @@ impl Viewer {
         }
     }
 
-    /// Sends what the viewer lacks, at most `budget` packets of video; `true` when there is more.
-    pub fn pump(&mut self, lanes: Lanes<'_>, outbox: &mut Outbox, budget: usize, now: Instant) -> bool {
-        let Some(destination) = self.destination else { return false };
+    /// Sends what the viewer lacks, at most `budget` packets of video.
+    pub fn pump(&mut self, lanes: Lanes<'_>, outlet: &mut Outlet, budget: usize, now: Instant) -> Pumped {
+        let Some(destination) = self.destination else { return Pumped::Even };
+        let mut room = outlet.room(destination);
         if let (Some(track), Some(lane)) = (&mut self.audio, lanes.audio) {
             if !track.cursor.is_started() {
                 track.cursor.begin_live(&lane.history);
             }
-            track.report(lane, lanes.epoch, &mut self.sealer, outbox, destination, now);
-            while let Some(outgoing) = track.cursor.next(&lane.history) {
-                track.send(outgoing, None, &self.sealer, outbox, destination);
+            if track.cursor.lag(&lane.history) > MOST_LAG.to_ticks(lane.clock_rate) {
+                track.cursor.begin_live(&lane.history);
+            }
+            track.report(lane, lanes.epoch, &mut self.sealer, outlet, destination, now);
+            while room > 0
+                && let Some(outgoing) = track.cursor.next(&lane.history)
+            {
+                track.send(outgoing, None, &self.sealer, outlet, destination);
+                room -= 1;
             }
         }
-        let (Some(track), Some(lane)) = (&mut self.video, lanes.video) else { return false };
-        if !track.cursor.is_started() && !track.cursor.begin(&lane.history, lane.interval) {
-            return false;
+        let (Some(track), Some(lane)) = (&mut self.video, lanes.video) else { return Pumped::Even };
+        if track.cursor.lag(&lane.history) > MOST_LAG.to_ticks(lane.clock_rate) {
+            track.cursor.skip(&lane.history, lane.interval);
         }
-        track.report(lane, lanes.epoch, &mut self.sealer, outbox, destination, now);
+        if !track.cursor.is_started() && !track.cursor.begin(&lane.history, lane.interval) {
+            return Pumped::Waiting;
+        }
+        track.report(lane, lanes.epoch, &mut self.sealer, outlet, destination, now);
         let hints =
             track.playout_delay.filter(|_| now.saturating_duration_since(self.joined_at) < PLAYOUT_HINT);
-        for _ in 0..budget {
+        for _ in 0..budget.min(room) {
             let Some(outgoing) = track.cursor.next(&lane.history) else { break };
             let hint =
                 hints.map(|id| (id, if outgoing.late { PLAYOUT_AT_ONCE } else { PLAYOUT_AS_YOU_LIKE }));
-            track.send(outgoing, hint, &self.sealer, outbox, destination);
+            track.send(outgoing, hint, &self.sealer, outlet, destination);
             self.allowance = (self.allowance + 1).min(MOST_RETRANSMITS);
         }
-        track.cursor.behind(&lane.history) > 0
+        if track.cursor.behind(&lane.history) > 0 { Pumped::Behind } else { Pumped::Even }
     }
 
     /// Takes a control packet as it came; sends again what was lost.
@@ -150,7 +172,7 @@ impl Viewer {
         &mut self,
         packet: &[u8],
         lanes: Lanes<'_>,
-        outbox: &mut Outbox,
+        outlet: &mut Outlet,
     ) -> Result<Wishes, &'static str> {
         self.opened.clear();
         self.opener.open_rtcp(packet, &mut self.opened).map_err(|_| "srtcp")?;
@@ -162,7 +184,7 @@ impl Viewer {
             match packet {
                 Rtcp::Nack { media_ssrc, lost, .. } => {
                     for sequence in lost.iter() {
-                        match self.retransmit(media_ssrc, sequence, lanes, outbox) {
+                        match self.retransmit(media_ssrc, sequence, lanes, outlet) {
                             Some(true) => wishes.retransmitted += 1,
                             // What is gone for good is made up for by a keyframe.
                             Some(false) => wishes.keyframe = true,
@@ -185,7 +207,7 @@ impl Viewer {
         ssrc: u32,
         sequence: u16,
         lanes: Lanes<'_>,
-        outbox: &mut Outbox,
+        outlet: &mut Outlet,
     ) -> Option<bool> {
         let destination = self.destination?;
         let (video, audio) = (self.video.as_mut(), self.audio.as_mut());
@@ -213,7 +235,7 @@ impl Viewer {
         let payload = &outgoing.packet.payload.bytes;
         let (index, sealer) = (rtx.next, &self.sealer);
         rtx.next += 1;
-        outbox.push(destination, |out| {
+        outlet.push(destination, |out| {
             sealer.seal_rtp(rtx.ssrc, index, head.as_slice(), &[&original, payload], out);
         });
         Some(true)
@@ -228,13 +250,13 @@ impl Viewer {
     }
 
     /// Tells the peer that its streams are over.
-    pub fn goodbye(&mut self, outbox: &mut Outbox) {
+    pub fn goodbye(&mut self, outlet: &mut Outlet) {
         let Some(destination) = self.destination else { return };
         for track in [&self.video, &self.audio].into_iter().flatten() {
             let mut compound = Vec::new();
             rtcp::write_receiver_report(track.ssrc, &[], "", &mut compound);
             rtcp::write_bye(&[track.ssrc], "the broadcast is over", &mut compound);
-            seal_report(&mut self.sealer, &compound, destination, outbox);
+            seal_report(&mut self.sealer, &compound, destination, outlet);
         }
     }
 }
@@ -265,8 +287,8 @@ impl Track {
         outgoing: Outgoing<'_>,
         playout_delay: Option<(u8, [u8; 3])>,
         sealer: &Sealer,
-        outbox: &mut Outbox,
-        destination: SocketAddr,
+        outlet: &mut Outlet,
+        destination: Path,
     ) {
         let index = self.first + outgoing.wire;
         let payload = &outgoing.packet.payload;
@@ -280,7 +302,7 @@ impl Track {
         let extension = playout_delay.as_ref().and_then(|(id, delay)| Extension::new(*id, delay));
         let head = Head::new(&header, extension.as_slice());
         let ssrc = self.ssrc;
-        outbox.push(destination, |out| sealer.seal_rtp(ssrc, index, head.as_slice(), &[&payload.bytes], out));
+        outlet.push(destination, |out| sealer.seal_rtp(ssrc, index, head.as_slice(), &[&payload.bytes], out));
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(payload.bytes.len() as u32);
     }
@@ -291,8 +313,8 @@ impl Track {
         lane: &Lane,
         epoch: SystemTime,
         sealer: &mut Sealer,
-        outbox: &mut Outbox,
-        destination: SocketAddr,
+        outlet: &mut Outlet,
+        destination: Path,
         now: Instant,
     ) {
         let interval = if self.reports < FIRST_REPORTS { FIRST_REPORT_INTERVAL } else { REPORT_INTERVAL };
@@ -309,7 +331,7 @@ impl Track {
             octets: self.octets,
         };
         rtcp::write_sender_report(self.ssrc, &info, &[], lane.cname(), &mut compound);
-        seal_report(sealer, &compound, destination, outbox);
+        seal_report(sealer, &compound, destination, outlet);
     }
 }
 
@@ -336,8 +358,8 @@ impl Head {
     }
 }
 
-fn seal_report(sealer: &mut Sealer, compound: &[u8], destination: SocketAddr, outbox: &mut Outbox) {
-    outbox.push(destination, |out| {
+fn seal_report(sealer: &mut Sealer, compound: &[u8], destination: Path, outlet: &mut Outlet) {
+    outlet.push(destination, |out| {
         // After 2^31 reports, decades from now, there are none any more.
         if let Err(error) = sealer.seal_rtcp(compound, out) {
             tracing::debug!(%error, "no report was sent");

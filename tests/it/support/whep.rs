@@ -8,6 +8,7 @@ use str0m::media::{Direction, MediaData, MediaKind};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use super::http::{Response, request};
@@ -15,6 +16,12 @@ use super::in_time;
 
 /// The viewer.
 pub struct Viewer {
+    /// Frames of pictures, in Annex B.
+    pictures: mpsc::UnboundedReceiver<Vec<u8>>,
+}
+
+/// The session, which must be attended to all the time, whatever its viewer looks at.
+struct Session {
     rtc: Rtc,
     socket: UdpSocket,
     local: SocketAddr,
@@ -41,22 +48,29 @@ impl Viewer {
         let answer = String::from_utf8(response.bytes().await).expect("text");
         let answer = SdpAnswer::from_sdp_string(&answer).expect("an answer");
         rtc.sdp_api().accept_answer(pending, answer).expect("an answer to the offer");
-        Ok(Self { rtc, socket, local })
-    }
-
-    /// The next frame of a picture, in Annex B; sound is passed over.
-    pub async fn picture(&mut self) -> MediaData {
-        in_time("a picture", async {
-            loop {
-                let data = self.next().await;
-                if self.rtc.media(data.mid).is_some_and(|media| media.kind() == MediaKind::Video) {
-                    return data;
+        let (seen, pictures) = mpsc::unbounded_channel();
+        let mut session = Session { rtc, socket, local };
+        tokio::spawn(async move {
+            while !seen.is_closed() {
+                let data = session.next().await;
+                let is_picture =
+                    session.rtc.media(data.mid).is_some_and(|media| media.kind() == MediaKind::Video);
+                if is_picture {
+                    // Whoever looks no more ends the session.
+                    let _ = seen.send(data.data.to_vec());
                 }
             }
-        })
-        .await
+        });
+        Ok(Self { pictures })
     }
 
+    /// The next frame of a picture, in Annex B.
+    pub async fn picture(&mut self) -> Vec<u8> {
+        in_time("a picture", self.pictures.recv()).await.expect("a session")
+    }
+}
+
+impl Session {
     async fn next(&mut self) -> MediaData {
         let mut buffer = vec![0; 2_000];
         loop {

@@ -25,11 +25,11 @@ async fn server(change: impl FnOnce(&mut onair::config::Config)) -> Server {
     .await
 }
 
-/// Publishes the first pictures of a recording, so that its tracks are known.
+/// Publishes the first half second of a recording, so that its tracks are known, and a conversion has enough to begin with.
 async fn begin(server: &Server, name: &str, fixture: &Fixture) -> (Encoder, usize) {
     let channel = server.channel(name).await;
     let mut encoder = Encoder::publish(server.rtmp, &channel.key).await;
-    let start = fixture.until_joinable();
+    let start = fixture.until_joinable() + 40;
     encoder.send(&fixture.tags[..start]).await;
     in_time("tracks", async {
         while server.show(name).await["tracks"].as_array().is_none_or(Vec::is_empty) {}
@@ -51,7 +51,7 @@ fn assert_pictures_and_aac(viewer: &Viewer, fixture: &Fixture) {
         assert!((21..=22).contains(&distance), "{}: {distance} ms at {}", viewer.protocol, pair[0].dts);
     }
     let configs = viewer.configs();
-    assert!(configs.iter().any(|(frames, codec, _)| *frames == 0 && codec == b"mp4a"), "{}", viewer.protocol);
+    assert!(configs.iter().any(|(frames, codec, _)| *frames == 0 && codec == b"mp4a"), "{configs:?}");
     assert!(configs.iter().all(|(_, codec, _)| codec != b"Opus"), "{}", viewer.protocol);
 }
 
@@ -61,6 +61,9 @@ async fn opus_reaches_rtmp_and_flv_viewers_as_aac() {
     let fixture = Fixture::read("h264-opus");
     let (mut encoder, start) = begin(&server, "kitchen", &fixture).await;
     let mut viewers = Viewer::of_each(&server, "kitchen").await;
+    for viewer in &mut viewers {
+        viewer.frame().await;
+    }
     encoder.send(&fixture.tags[start..]).await;
     encoder.stop().await;
     for viewer in &mut viewers {
@@ -76,23 +79,44 @@ async fn opus_reaches_rtmp_and_flv_viewers_as_aac() {
     server.until_at("onair_worker_jobs", 0.0).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b18_a_worker_that_is_killed_is_replaced_and_nobody_misses_a_frame() {
-    let memory = (512 << 20) + 5;
-    let server = server(|config| (config.worker.memory, config.worker.pool) = (memory, 0)).await;
+/// The worker gets this signal in the middle of a broadcast; the viewer must not notice.
+async fn survives(sent: i32, reason: &str, memory: usize) {
+    let server = server(|config| {
+        // Not so long that the publisher would be taken for gone; far longer than a worker is ever silent.
+        let stall_timeout = Duration::from_secs(5);
+        config.worker = onair::av::worker::Config {
+            memory,
+            pool: 0,
+            max_jobs: 1,
+            stall_timeout,
+            ..config.worker.clone()
+        };
+    })
+    .await;
     let own = onair::av::worker::Config { memory, ..config() };
     let fixture = Fixture::read("h264-opus");
     let (mut encoder, start) = begin(&server, "kitchen", &fixture).await;
     let mut viewer = Viewer::flv(&server, "kitchen").await;
+    viewer.frame().await;
     let half = fixture.tags.len() / 2;
     encoder.send(&fixture.tags[start..half]).await;
     while viewer.frame().await.is_video() {}
-    signal(processes(&own).await[0], libc::SIGKILL);
-    server.until_counted("onair_worker_jobs_lost_total{reason=\"crashed\"}", 1.0).await;
+    signal(processes(&own).await[0], sent);
     encoder.send(&fixture.tags[half..]).await;
+    server.until_counted(&format!("onair_worker_jobs_lost_total{{reason=\"{reason}\"}}"), 1.0).await;
     encoder.stop().await;
     in_time("the end", viewer.until_end()).await;
     assert_pictures_and_aac(&viewer, &fixture);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b18_a_worker_that_is_killed_is_replaced_and_nobody_misses_a_frame() {
+    survives(libc::SIGKILL, "crashed", (512 << 20) + 5).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b18_a_worker_that_hangs_is_replaced_and_nobody_misses_a_frame() {
+    survives(libc::SIGSTOP, "hung", (512 << 20) + 6).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -118,7 +142,9 @@ async fn b_frames_play_over_whep_every_picture_once_and_in_order() {
     let fixture = Fixture::read("h264-bframes-aac");
     let (mut encoder, start) = begin(&server, "kitchen", &fixture).await;
     let mut viewer = whep::Viewer::join(server.http, "kitchen").await.ok().expect("the viewer is let in");
-    let (mut sent, mut pictures) = (1, Vec::new());
+    let is_picture = |tag: &&onair::format::flv::file::Tag| tag.kind == TagKind::Video;
+    // The first of them is the configuration.
+    let (mut sent, mut pictures) = (fixture.tags[..start].iter().filter(is_picture).count() - 1, Vec::new());
     // In step with what arrives, for the network's sake; B-frames and encoder hold back a few pictures.
     for tag in &fixture.tags[start..] {
         encoder.send(std::slice::from_ref(tag)).await;
@@ -137,7 +163,7 @@ async fn b_frames_play_over_whep_every_picture_once_and_in_order() {
             dts: MediaTime::ZERO,
             keyframe: false,
             disposable: false,
-            payload: nal::from_annex_b(&data.data).expect("Annex B"),
+            payload: nal::from_annex_b(data).expect("Annex B"),
         })
         .collect();
     assert!(has_no_b_frames(&frames));

@@ -67,7 +67,7 @@ fn check(document: &Document<'_>) -> Result<(), JobError> {
         {
             return Err(refused(format!("the SVG has <{name}>: {reason}")));
         }
-        if name == "style" && element.text().is_some_and(|style| refers_elsewhere(style)) {
+        if name == "style" && element.text().is_some_and(refers_elsewhere) {
             return Err(refused("the SVG's style refers to something outside of the file"));
         }
         for attribute in element.attributes() {

@@ -247,8 +247,8 @@ const fn preset(speed: Speed) -> &'static str {
 /// A thread encodes 720p at 30 frames a second in a fifth of the time there is; slices cost bits.
 const fn threads(settings: Settings) -> &'static str {
     match settings.width as u64 * settings.height as u64 {
-        0..=1_000_000 => "1",
-        ..=2_100_000 => "2",
-        _ => "4",
+        ..1_000_000 => "1",
+        1_000_000..2_100_000 => "2",
+        2_100_000.. => "4",
     }
 }

@@ -102,3 +102,25 @@ fn fourcc(text: &str) -> Option<String> {
 fn flags(value: &Value) -> Option<u32> {
     value.as_f64().map(|number| number as u32)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_end_takes_is_what_it_names() {
+        let of = |list: &[&str], audio: &[(&str, u32)]| Capabilities {
+            fourcc_list: list.iter().map(|&codec| codec.to_owned()).collect(),
+            audio: audio.iter().map(|&(codec, flags)| (codec.to_owned(), flags)).collect(),
+            ..Capabilities::default()
+        };
+        assert!(!of(&[], &[]).takes_audio("Opus"), "a client of the time before E-RTMP");
+        assert!(!of(&["hvc1"], &[("mp4a", CAN_DECODE)]).takes_audio("Opus"));
+        assert!(!of(&[], &[("Opus", CAN_ENCODE)]).takes_audio("Opus"));
+        for takes in
+            [of(&["Opus"], &[]), of(&["*"], &[]), of(&[], &[("Opus", CAN_DECODE)]), of(&[], &[("*", 4)])]
+        {
+            assert!(takes.takes_audio("Opus"), "{takes:?}");
+        }
+    }
+}

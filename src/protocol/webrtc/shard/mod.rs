@@ -23,20 +23,22 @@ use super::Config;
 use super::fragment::Credentials;
 use super::metrics::Metrics;
 use super::offer::Offer;
-use super::peer::{Identity, News, OpenError, Peer};
+use super::outlet::{Outlet, Path};
+use super::peer::{Addresses, Identity, News, OpenError, Peer};
 use super::publisher::Publisher;
 use super::registry::{Registry, SessionId};
 use super::relay::{Agreed, Relay};
+use super::tcp::Arrived;
 use super::viewer::Viewer;
 use crate::clock;
 use crate::context::Life;
 use crate::hub::{Channel, Rendition, Subscriber};
 use crate::media::ChannelName;
-use crate::net::udp::{Inbox, Outbox};
+use crate::net::udp::Inbox;
 
 /// Datagrams from other shards that may wait.
 const FOREIGN_QUEUE: usize = 1024;
-/// Requests from HTTP that may wait.
+/// Requests from HTTP, and TCP connections, that may wait.
 const COMMAND_QUEUE: usize = 256;
 /// Viewers who are behind get more this often.
 const PACE: Duration = Duration::from_millis(5);
@@ -59,7 +61,7 @@ pub(super) struct Open {
     pub id: SessionId,
     pub offer: Offer,
     pub purpose: Purpose,
-    pub addresses: Vec<SocketAddr>,
+    pub addresses: Addresses,
     pub channel: Arc<Channel>,
     /// Who asked, for the log.
     pub asker: SocketAddr,
@@ -84,19 +86,23 @@ pub(super) struct Foreign {
 pub(super) struct Handle {
     pub commands: mpsc::Sender<Command>,
     pub foreign: mpsc::Sender<Foreign>,
+    pub streams: mpsc::Sender<Arrived>,
 }
 
 /// What a shard reads.
 pub(super) struct Inlets {
     commands: mpsc::Receiver<Command>,
     foreign: mpsc::Receiver<Foreign>,
+    streams: mpsc::Receiver<Arrived>,
 }
 
 /// The two ends of a shard's queues.
 pub(super) fn queues() -> (Handle, Inlets) {
     let (commands, command_inlet) = mpsc::channel(COMMAND_QUEUE);
     let (foreign, foreign_inlet) = mpsc::channel(FOREIGN_QUEUE);
-    (Handle { commands, foreign }, Inlets { commands: command_inlet, foreign: foreign_inlet })
+    let (streams, stream_inlet) = mpsc::channel(COMMAND_QUEUE);
+    let inlets = Inlets { commands: command_inlet, foreign: foreign_inlet, streams: stream_inlet };
+    (Handle { commands, foreign, streams }, inlets)
 }
 
 /// What a shard is made with.
@@ -118,14 +124,14 @@ struct Shard {
     vacant: Vec<usize>,
     by_id: HashMap<SessionId, usize>,
     by_ufrag: HashMap<Arc<str>, usize>,
-    by_address: HashMap<SocketAddr, usize>,
+    by_path: HashMap<Path, usize>,
     relays: HashMap<RelayKey, Relay>,
     timers: BinaryHeap<Reverse<(Instant, usize)>>,
     /// Viewers who are behind and are sent more at the next pace.
     behind: Vec<usize>,
     /// When that is, if there are any.
     pace_at: Option<Instant>,
-    outbox: Outbox,
+    outlet: Outlet,
     socket: Rc<UdpSocket>,
     news: Vec<News>,
     /// The timers or the viewers behind have changed.
@@ -144,8 +150,8 @@ struct Session {
     asker: SocketAddr,
     /// When it ends unless something is heard of the peer.
     deadline: Instant,
-    /// Addresses that a check has verified.
-    addresses: Vec<SocketAddr>,
+    /// Ways to the peer that a check has verified.
+    paths: Vec<Path>,
     /// When it is woken.
     timer: Option<Instant>,
     side: Side,
@@ -215,13 +221,42 @@ async fn obey(shard: Rc<RefCell<Shard>>, mut inlets: Inlets) {
             }
             Some(Foreign { source, datagram }) = inlets.foreign.recv() => {
                 let now = clock::monotonic();
-                shard.borrow_mut().own_datagram(source, &datagram, now);
+                shard.borrow_mut().own_datagram(Path::Udp(source), &datagram, now);
+            }
+            Some(arrived) = inlets.streams.recv() => {
+                tokio::task::spawn_local(carry(Rc::clone(&shard), arrived));
             }
             else => return,
         }
         shard.borrow_mut().flush();
         start_tasks(&shard);
     }
+}
+
+/// Brings what a connection sends to its session, until one of them is over.
+async fn carry(shard: Rc<RefCell<Shard>>, arrived: Arrived) {
+    let path = Path::Tcp(arrived.source);
+    let Ok((mut incoming, queue)) = arrived.open() else { return };
+    shard.borrow_mut().outlet.connect(path.address(), Rc::clone(&queue));
+    loop {
+        let datagram = tokio::select! {
+            datagram = incoming.next() => datagram,
+            () = queue.closed() => None,
+        };
+        let Some(datagram) = datagram else { break };
+        let known = {
+            let mut shard = shard.borrow_mut();
+            shard.own_datagram(path, &datagram, clock::monotonic());
+            shard.flush();
+            shard.by_path.contains_key(&path)
+        };
+        start_tasks(&shard);
+        // Whose first word was no check of a session here has nothing to say.
+        if !known {
+            break;
+        }
+    }
+    shard.borrow_mut().disconnected(path);
 }
 
 /// Wakes sessions when their time has come, and paces those who are behind.
@@ -307,12 +342,12 @@ impl Shard {
             vacant: Vec::new(),
             by_id: HashMap::new(),
             by_ufrag: HashMap::new(),
-            by_address: HashMap::new(),
+            by_path: HashMap::new(),
             relays: HashMap::new(),
             timers: BinaryHeap::new(),
             behind: Vec::new(),
             pace_at: None,
-            outbox: Outbox::new(),
+            outlet: Outlet::default(),
             socket,
             news: Vec::new(),
             changed,
@@ -323,7 +358,7 @@ impl Shard {
 
     /// Sends what has been gathered.
     fn flush(&mut self) {
-        let flushed = self.outbox.flush(&*self.socket);
+        let flushed = self.outlet.flush(&self.socket);
         self.settings.metrics.packets_sent.inc_by(flushed.datagrams as u64);
         self.settings.metrics.packets_dropped.inc_by(flushed.dropped as u64);
     }

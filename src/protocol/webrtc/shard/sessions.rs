@@ -5,19 +5,19 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use str0m::net::Protocol as Transport;
 
 use super::super::demux::{self, Check, Kind as Datagram};
 use super::super::fragment::{self, Credentials};
 use super::super::offer::Role;
+use super::super::outlet::Path;
 use super::super::peer::{Codecs, News, OpenError, Peer, shard_of};
 use super::super::registry::{Entry, SessionId};
 use super::super::relay::Relay;
 use super::{Foreign, Open, Purpose, RelayKey, Session, Shard, Side};
 use crate::hub::{Channel, SubscribeError};
 
-/// The most addresses that a session may have proved at one time: one for each of a phone's networks, and to spare.
-const MAX_ADDRESSES: usize = 8;
+/// The most paths that a session may have proved at one time: some for each of a phone's networks, and to spare.
+const MAX_PATHS: usize = 8;
 
 impl Shard {
     pub(super) fn open(&mut self, open: Open, now: Instant) -> Result<String, OpenError> {
@@ -59,7 +59,7 @@ impl Shard {
             channel,
             asker,
             deadline: now + self.settings.config.setup_timeout,
-            addresses: Vec::new(),
+            paths: Vec::new(),
             timer: None,
             side,
         };
@@ -105,15 +105,16 @@ impl Shard {
 
     /// Takes a datagram from the socket: it may be another shard's.
     pub(super) fn datagram(&mut self, source: SocketAddr, datagram: &[u8], now: Instant) {
-        if self.by_address.contains_key(&source) {
-            return self.own_datagram(source, datagram, now);
+        let path = Path::Udp(source);
+        if self.by_path.contains_key(&path) {
+            return self.own_datagram(path, datagram, now);
         }
         let home = match Check::parse(datagram) {
             Some(check) => shard_of(check.ufrag),
             None => self.settings.registry.shard_of(source),
         };
         match home {
-            Some(shard) if shard == self.settings.index => self.own_datagram(source, datagram, now),
+            Some(shard) if shard == self.settings.index => self.own_datagram(path, datagram, now),
             Some(shard) => {
                 let Some(handle) = self.settings.shards.get(shard) else {
                     return self.settings.metrics.discarded("unknown");
@@ -129,12 +130,12 @@ impl Shard {
     }
 
     /// Takes a datagram for one of this shard's sessions.
-    pub(super) fn own_datagram(&mut self, source: SocketAddr, datagram: &[u8], now: Instant) {
+    pub(super) fn own_datagram(&mut self, path: Path, datagram: &[u8], now: Instant) {
         let kind = demux::kind(datagram);
-        let known = self.by_address.get(&source).copied();
+        let known = self.by_path.get(&path).copied();
         match (kind, Check::parse(datagram), known) {
             (Some(Datagram::Stun), Some(check), _) => match self.by_ufrag.get(check.ufrag) {
-                Some(&place) => self.check(place, check.nominates, source, datagram, now),
+                Some(&place) => self.check(place, check.nominates, path, datagram, now),
                 None => self.settings.metrics.discarded("unknown"),
             },
             (Some(Datagram::Rtcp), _, Some(place)) if self.is_viewer(place) => {
@@ -146,7 +147,7 @@ impl Shard {
             }
             (Some(Datagram::Dtls | Datagram::Rtp | Datagram::Rtcp), _, Some(place)) => {
                 let Some(session) = self.sessions.get_mut(place).and_then(Option::as_mut) else { return };
-                session.peer.receive(source, datagram, Transport::Udp, now);
+                session.peer.receive(path, datagram, now);
                 self.drive(place, now);
             }
             (None, ..) => self.settings.metrics.discarded("nonsense"),
@@ -155,11 +156,11 @@ impl Shard {
     }
 
     /// Takes a connectivity check that names a session.
-    fn check(&mut self, place: usize, nominates: bool, source: SocketAddr, datagram: &[u8], now: Instant) {
+    fn check(&mut self, place: usize, nominates: bool, path: Path, datagram: &[u8], now: Instant) {
         let idle_timeout = self.settings.config.idle_timeout;
         let Some(session) = self.sessions.get_mut(place).and_then(Option::as_mut) else { return };
         let before = Arc::clone(session.peer.ufrag());
-        if !session.peer.check(source, datagram, Transport::Udp, now) {
+        if !session.peer.check(path, datagram, now) {
             return self.settings.metrics.discarded("forged check");
         }
         if *session.peer.ufrag() != before {
@@ -173,18 +174,20 @@ impl Shard {
             Side::Viewer(_, viewer) => {
                 session.deadline = now + idle_timeout;
                 if nominates {
-                    viewer.destination = Some(source);
+                    viewer.destination = Some(path);
                 }
             }
         }
-        if self.by_address.get(&source) != Some(&place) {
-            session.addresses.retain(|address| *address != source);
-            let oldest = (session.addresses.len() == MAX_ADDRESSES).then(|| session.addresses.remove(0));
-            session.addresses.push(source);
-            self.by_address.insert(source, place);
-            self.settings.registry.insert_address(source, self.settings.index);
+        if self.by_path.get(&path) != Some(&place) {
+            session.paths.retain(|known| *known != path);
+            let oldest = (session.paths.len() == MAX_PATHS).then(|| session.paths.remove(0));
+            session.paths.push(path);
+            self.by_path.insert(path, place);
+            if let Path::Udp(address) = path {
+                self.settings.registry.insert_address(address, self.settings.index);
+            }
             if let Some(oldest) = oldest {
-                self.forget_address(oldest, place);
+                self.forget_path(oldest, place);
             }
         }
         self.drive(place, now);
@@ -194,9 +197,9 @@ impl Shard {
     pub(super) fn drive(&mut self, place: usize, now: Instant) {
         let Some(session) = self.sessions.get_mut(place).and_then(Option::as_mut) else { return };
         let mut news = std::mem::take(&mut self.news);
-        let outbox = &mut self.outbox;
-        session.peer.poll(&mut news, |_, destination, contents| {
-            outbox.push(destination, |out| out.extend_from_slice(contents));
+        let outlet = &mut self.outlet;
+        session.peer.poll(&mut news, |path, contents| {
+            outlet.push(path, |out| out.extend_from_slice(contents));
         });
         let wake_at = session.peer.wake_at.min(session.deadline);
         if session.timer.is_none_or(|timer| wake_at < timer) {
@@ -248,19 +251,19 @@ impl Shard {
     pub(super) fn close(&mut self, place: usize, reason: &'static str) {
         let Some(mut session) = self.sessions.get_mut(place).and_then(Option::take) else { return };
         if let Side::Viewer(_, viewer) = &mut session.side {
-            viewer.goodbye(&mut self.outbox);
+            viewer.goodbye(&mut self.outlet);
         }
         session.peer.close();
-        let outbox = &mut self.outbox;
-        session.peer.poll(&mut Vec::new(), |_, destination, contents| {
-            outbox.push(destination, |out| out.extend_from_slice(contents));
+        let outlet = &mut self.outlet;
+        session.peer.poll(&mut Vec::new(), |path, contents| {
+            outlet.push(path, |out| out.extend_from_slice(contents));
         });
         if let Side::Watching(key) | Side::Viewer(key, _) = &session.side {
             self.leave_relay(key, place);
         }
         self.behind.retain(|behind| *behind != place);
-        for address in session.addresses.drain(..) {
-            self.forget_address(address, place);
+        for path in session.paths.drain(..) {
+            self.forget_path(path, place);
         }
         self.by_ufrag.remove(session.peer.ufrag());
         if let Some(unused) = session.peer.next_ufrag() {
@@ -274,11 +277,28 @@ impl Shard {
         tracing::debug!(channel = %session.channel.name(), peer = %session.asker, reason, "WebRTC session ended");
     }
 
-    /// Forgets that this session was verified at an address, unless another has been since: a NAT gives its ports anew.
-    fn forget_address(&mut self, address: SocketAddr, place: usize) {
-        if self.by_address.get(&address) == Some(&place) {
-            self.by_address.remove(&address);
-            self.settings.registry.remove_address(address, self.settings.index);
+    /// Forgets that this session was verified on a path, unless another has been since: a NAT gives its ports anew.
+    fn forget_path(&mut self, path: Path, place: usize) {
+        if self.by_path.get(&path) != Some(&place) {
+            return;
+        }
+        self.by_path.remove(&path);
+        match path {
+            Path::Udp(address) => self.settings.registry.remove_address(address, self.settings.index),
+            Path::Tcp(address) => self.outlet.disconnect(address),
+        }
+    }
+
+    /// A connection is over: its session goes on by another way, if it has one.
+    pub(super) fn disconnected(&mut self, path: Path) {
+        self.outlet.disconnect(path.address());
+        let Some(place) = self.by_path.remove(&path) else { return };
+        let Some(session) = self.sessions.get_mut(place).and_then(Option::as_mut) else { return };
+        session.paths.retain(|known| *known != path);
+        if let Side::Viewer(_, viewer) = &mut session.side
+            && viewer.destination == Some(path)
+        {
+            viewer.destination = session.paths.last().copied();
         }
     }
 

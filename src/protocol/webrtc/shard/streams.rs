@@ -10,7 +10,7 @@ use super::super::publisher::{Answer, Publisher};
 use super::super::registry::SessionId;
 use super::super::relay::{Agreed, Effect};
 use super::super::srtp::{Opener, Sealer};
-use super::super::viewer::Viewer;
+use super::super::viewer::{Pumped, Viewer};
 use super::{BURST, PACE, RelayKey, Session, Shard, Side};
 use crate::codec::h264;
 use crate::hub::{Dismissal, Item, Protocol};
@@ -72,7 +72,7 @@ impl Shard {
         let (video, audio) = (negotiated(video), negotiated(audio));
         let counted = session.channel.viewer(Protocol::WebRtc);
         let mut viewer = Box::new(Viewer::new(sealer, opener, video, audio, counted, now));
-        viewer.destination = session.addresses.last().copied();
+        viewer.destination = session.paths.last().copied();
         session.side = Side::Viewer(key, viewer);
         relay.viewers.push(place);
         self.pump(place, now);
@@ -124,14 +124,19 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(place).and_then(Option::as_mut) else { return };
         let Side::Viewer(key, viewer) = &mut session.side else { return };
         let Some(relay) = self.relays.get(key) else { return };
-        if viewer.pump(relay.lanes(), &mut self.outbox, BURST, now) && !self.behind.contains(&place) {
-            self.behind.push(place);
-            if self.pace_at.is_none() {
-                self.pace_at = Some(now + PACE);
-                self.changed.notify_one();
+        match viewer.pump(relay.lanes(), &mut self.outlet, BURST, now) {
+            Pumped::Behind if !self.behind.contains(&place) => {
+                self.behind.push(place);
+                if self.pace_at.is_none() {
+                    self.pace_at = Some(now + PACE);
+                    self.changed.notify_one();
+                }
             }
+            // Where nobody can be asked, the next one comes by itself.
+            Pumped::Waiting => drop(relay.channel.request_keyframe()),
+            Pumped::Behind | Pumped::Even => {}
         }
-        if self.outbox.is_full() {
+        if self.outlet.is_full() {
             self.flush();
         }
     }
@@ -152,7 +157,7 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(place).and_then(Option::as_mut) else { return };
         let Side::Viewer(key, viewer) = &mut session.side else { return };
         let Some(relay) = self.relays.get(key) else { return };
-        let wishes = match viewer.control(datagram, relay.lanes(), &mut self.outbox) {
+        let wishes = match viewer.control(datagram, relay.lanes(), &mut self.outlet) {
             Ok(wishes) => wishes,
             Err(reason) => return self.settings.metrics.discarded(reason),
         };
