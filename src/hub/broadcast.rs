@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use super::conversion::{Conversions, Converters, Running};
-use super::feed::{Feed, Start};
+use super::feed::{Feed, Start, Tail};
 use super::item::{Batch, Item};
 use super::program::{Author, Program};
 use super::rendition::Rendition;
@@ -175,8 +175,8 @@ impl Broadcast {
         }
         state.author = Author::Taken;
         let source = self.source.get_or_init(|| self.program.fork());
-        let (tail, reader) = source.tail();
-        let history: Batch = match tail {
+        let Tail { since_join, reader } = source.tail();
+        let history: Batch = match since_join {
             Some((preamble, items)) => preamble.items().chain(items).collect(),
             None => state.standing.tracks().iter().cloned().map(Item::Track).collect(),
         };

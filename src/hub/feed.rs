@@ -59,6 +59,15 @@ pub struct Read<T, P> {
     pub closed: bool,
 }
 
+/// The present end of a feed.
+#[derive(Debug)]
+pub struct Tail<T, P> {
+    /// What was written since the newest join point, with its preamble.
+    pub since_join: Option<(P, Vec<T>)>,
+    /// Begins after it.
+    pub reader: Reader<T, P>,
+}
+
 /// A beginning.
 #[derive(Debug)]
 pub struct Join<P> {
@@ -150,17 +159,18 @@ impl<T: Clone, P: Clone> Feed<T, P> {
         reader
     }
 
-    /// What was written since the newest join point, with its preamble, and a reader that begins after it.
-    pub fn tail(&self) -> (Option<(P, Vec<T>)>, Reader<T, P>) {
+    /// What is there now, and a reader of what comes.
+    pub fn tail(&self) -> Tail<T, P> {
         let mut reader = self.reader(Start::Newest);
         let shared = lock(&self.shared);
         reader.next = Some(shared.ring.end());
-        let tail = shared.ring.newest_join().and_then(|join| {
+        let since_join = shared.ring.newest_join().and_then(|join| {
             let preamble = shared.ring.slot(join)?.preamble.clone()?;
             let items = shared.ring.range(join, usize::MAX).map(|slot| slot.value.clone());
             Some((preamble, items.collect()))
         });
-        (tail, reader)
+        drop(shared);
+        Tail { since_join, reader }
     }
 }
 
@@ -392,15 +402,15 @@ mod tests {
     #[test]
     fn a_tail_is_what_somebody_who_joins_would_get() {
         let feed = feed(100);
-        let (tail, mut reader) = feed.tail();
-        assert!(tail.is_none() && poll(&mut reader, 10).is_pending());
+        let Tail { since_join, mut reader } = feed.tail();
+        assert!(since_join.is_none() && poll(&mut reader, 10).is_pending());
         feed.push(slot(0, false));
         assert!(
             matches!(poll(&mut reader, 10), Poll::Ready(read) if read.items == [0] && read.join.is_none())
         );
         (1..4).for_each(|value| feed.push(slot(value, value == 2)));
-        let (tail, mut reader) = feed.tail();
-        assert_eq!(tail, Some(("tracks", vec![2, 3])));
+        let Tail { since_join, mut reader } = feed.tail();
+        assert_eq!(since_join, Some(("tracks", vec![2, 3])));
         assert!(poll(&mut reader, 10).is_pending());
     }
 

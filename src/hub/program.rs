@@ -66,17 +66,15 @@ impl Program {
 
     /// The programme's next item. After [`Item::Ended`] there is none.
     pub fn write(&mut self, item: Item) {
+        debug_assert!(!self.over, "the programme was given back");
         write(&mut self.standing, &self.feed, item);
     }
 
-    /// Lets the source's items go straight into the programme again, if all that there are were read here. The caller has
-    /// written them all.
-    ///
-    /// # Errors
-    /// The programme, when there are items to read.
-    pub fn give_back(mut self) -> Result<(), Self> {
-        self.over = self.broadcast.resume(&self.source);
-        if self.over { Ok(()) } else { Err(self) }
+    /// Lets the source's items go straight into the programme again, if all that there are were read here, and the caller has
+    /// written what becomes of them. Nothing is written here after that.
+    pub fn give_back(&mut self) -> bool {
+        self.over = self.over || self.broadcast.resume(&self.source);
+        self.over
     }
 }
 

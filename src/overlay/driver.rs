@@ -212,11 +212,8 @@ impl<'a> Engagement<'a> {
                 self.driver.expected = None;
                 return self.driver.close_of(self.program.broadcast_id());
             }
-            if self.splicer.is_idle() && !self.is_due_soon() {
-                match self.program.give_back() {
-                    Ok(()) => return,
-                    Err(program) => self.program = program,
-                }
+            if self.splicer.is_idle() && !self.is_due_soon() && self.program.give_back() {
+                return;
             }
             let timeout = self.splicer.next_timeout();
             tokio::select! {
