@@ -42,6 +42,7 @@ const PURE: &[&str] = &[
     "hub/timeline.rs",
     "hub/tracks.rs",
     "overlay/placement.rs",
+    "overlay/slots.rs",
     "overlay/splice",
     "protocol/rtmp/wire",
     "protocol/rtmp/play.rs",

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::process::Child;
 
 use super::decode;
-use crate::support::{Channel, Fixture, Packet, Server, Viewer, fixture, http, tools};
+use crate::support::{Channel, Fixture, Packet, Server, Viewer, fixture, http, in_time, tools};
 use crate::worker::material::{PATIENCE, WORKER};
 
 /// Slots in an ordinary run, over all channels. `ONAIR_LIVE_SLOTS=30` for more.
@@ -237,6 +237,79 @@ fn used() -> HashMap<u32, Duration> {
     };
     let processes = std::fs::read_dir("/proc").expect("proc").filter_map(Result::ok);
     processes.filter_map(|entry| of(entry.file_name().to_str()?.parse().ok()?)).collect()
+}
+
+/// Sends a signal to all workers of this process that have worked.
+fn signal(signal: libc::c_int) -> usize {
+    let at_work = used().into_iter().filter(|(_, time)| *time >= Duration::from_millis(100));
+    // SAFETY: the processes are children of this one, and living a moment ago.
+    at_work.filter(|(pid, _)| unsafe { libc::kill(pid.cast_signed(), signal) } == 0).count()
+}
+
+/// Asks for an overlay, and does something to its worker once it is on the air; gives its trace.
+async fn harmed(
+    server: &Server,
+    channel: &Channel,
+    viewer: &mut Viewer,
+    mut harm: impl FnMut() -> usize,
+) -> Value {
+    let id = ask(server, channel, "now", 4_000).await;
+    let mut harmed = 0;
+    loop {
+        viewer.frame().await;
+        let trace = trace(server, &id).await;
+        match trace["state"].as_str() {
+            Some("on_air") if harmed == 0 => harmed = harm(),
+            Some("over") => {
+                assert!(harmed > 0, "a worker was at work: {trace}");
+                return trace;
+            }
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_worker_that_is_killed_while_it_draws_is_replaced_and_no_picture_is_lost() {
+    // Its workers are this process' only ones: the test runs in a process of its own.
+    if !alone("a_worker_that_is_killed_while_it_draws_is_replaced_and_no_picture_is_lost").await {
+        return;
+    }
+    let server = server().await;
+    let channel = server.channel("kitchen").await;
+    let mut publisher = publish(&server, &channel, "h264-aac");
+    server.until_live("kitchen", true).await;
+    let mut viewer = Viewer::rtmp(&server, "kitchen").await;
+    viewer.frames(100).await;
+    let trace = harmed(&server, &channel, &mut viewer, || signal(libc::SIGKILL)).await;
+    assert_eq!(trace["ended"], "completed", "{trace}");
+    assert_eq!(trace["frames"], 120, "{trace}");
+    viewer.frames(200).await;
+    publisher.kill().await.expect("ffmpeg ends");
+    viewer.until_end().await;
+    let told = Told {
+        start: None,
+        first: trace["first_pts_ns"].as_i64().expect("it was shown"),
+        last: trace["last_pts_ns"].as_i64().expect("it was shown"),
+        delay: Duration::ZERO,
+        took: Duration::ZERO,
+    };
+    check(&viewer, "h264-aac", &[told], (320, 180)).await;
+}
+
+/// Whether this is a process that was started for this test alone; if not, starts one and waits for it.
+async fn alone(test: &str) -> bool {
+    const MARK: &str = "ONAIR_TEST_ALONE";
+    if std::env::var_os(MARK).is_some() {
+        return true;
+    }
+    let program = std::env::current_exe().expect("this program");
+    let name = format!("overlay::live::{test}");
+    let run = tokio::process::Command::new(program).args(["--exact", &name]).env(MARK, "1").output();
+    let output = in_time("the test", run).await.expect("it runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    false
 }
 
 /// Prints figures; nothing depends on how fast the machine is. `ONAIR_LIVE_SLOTS` says how many slots.
