@@ -264,7 +264,8 @@ async fn prove(name: &str, seed: u64, first_id: u64) -> u64 {
         let drawn = || expected.iter().map(|(pts, _)| *pts).filter(|pts| span.contains(pts));
         let told = (shown.first_pts, shown.last_pts, shown.frames);
         assert_eq!(told, (drawn().next(), drawn().next_back(), drawn().count() as u64), "{what}");
-        assert_eq!(*why, Why::Completed, "{what}");
+        // At 4 frames a second, a short one may lie between two pictures.
+        assert!(*why == Why::Completed || shown.frames == 0, "{what}: {why:?}");
     }
     let by_worker = source.len() - untouched;
     println!("{what}: {} slots, {by_worker} of {} pictures by the worker", plans.len(), source.len());
