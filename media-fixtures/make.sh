@@ -37,9 +37,9 @@ sound() { echo "aevalsrc=0.3*sin(2*PI*880*t)*lt(mod(t\,1)\,0.1)|0.3*sin(2*PI*660
 
 # fixture NAME SIZE RATE SECONDS FIRST SOUND_RATE ENCODING...: makes NAME.flv of pictures numbered from FIRST (unless SIZE
 # is -) and sound (unless SOUND_RATE is -), decodes it again, and fails unless every picture is there, in order. `coder` is
-# the ffmpeg that does it.
+# the ffmpeg that does it, `suffix` another ending than flv.
 fixture() {
-    local name="$1" size="$2" rate="$3" seconds="$4" first="$5" sound_rate="$6" inputs=() picture=()
+    local file="$1.${suffix:-flv}" size="$2" rate="$3" seconds="$4" first="$5" sound_rate="$6" inputs=() picture=()
     shift 6
     if [ "$size" != - ]; then
         picture=("${size%x*}" "${size#*x}" $((rate * seconds)) "$first")
@@ -49,12 +49,12 @@ fixture() {
     if [ "$sound_rate" != - ]; then
         inputs+=(-f lavfi -i "$(sound "$seconds" "$sound_rate")")
     fi
-    "${coder[@]}" "${inputs[@]}" "$@" "${exact[@]}" "$name.flv"
+    "${coder[@]}" "${inputs[@]}" "$@" "${exact[@]}" "$file"
     if [ "$size" != - ]; then
-        "${coder[@]}" -i "$name.flv" -map 0:v -fps_mode passthrough -f rawvideo -pix_fmt rgb24 - |
+        "${coder[@]}" -i "$file" -map 0:v -fps_mode passthrough -f rawvideo -pix_fmt rgb24 - |
             "$python" fixture_picture.py check "${picture[@]}"
     fi
-    echo "$name.flv"
+    echo "$file"
 }
 
 # tone NAME SECONDS RATE CHANNELS: makes NAME.flv of a note of 1 kHz without a break.
@@ -94,6 +94,8 @@ fixtures() {
     fixture 60fps                320x180  60   6  0     48000  "${plain[@]}" -g 120 "${aac[@]}"
     fixture portrait             176x320  30   4  0     48000  "${plain[@]}" -g 60 "${aac[@]}"
     fixture aac-44100            320x180  30   6  0     44100  "${plain[@]}" -g 60 "${aac[@]}"
+    # FLV has no VP8.
+    suffix=ivf fixture vp8       320x180  30   6  0     -      -c:v libvpx -b:v 200k -crf 30 -g 60 -deadline good -cpu-used 3 -threads 1
 
     # Enhanced RTMP's codecs, which Debian 12's ffmpeg cannot put into FLV.
     coder=("${enhanced[@]}")

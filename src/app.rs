@@ -12,12 +12,16 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::api::channels::{ChannelStoreError, Directory, SqliteChannels};
 use crate::api::{self, Api, Ports};
-use crate::auth::{AdminToken, StreamKeys, Studio, TokenError};
+use crate::auth::{AdminToken, StreamKeys, Studio, TokenError, Viewers};
 use crate::av::audio::AudioConverter;
 use crate::av::worker::{WorkerConverter, Workers};
+use crate::chat::voucher::KeysError;
+use crate::chat::{self, Air, Chat, SqliteChat};
+use crate::clock;
 use crate::config::Config;
 use crate::context::{Context, Life};
-use crate::hub::{self, Hub};
+use crate::hub::{self, Hub, OnAir};
+use crate::media::ChannelName;
 use crate::metrics::Metrics;
 use crate::net::socket;
 use crate::net::tls::{CertificateError, Certificates};
@@ -35,6 +39,8 @@ pub struct App {
     pub directory: Arc<Directory>,
     /// The ports that the listeners got.
     pub ports: Ports,
+    /// Comments, hearts and order.
+    pub chat: Option<Chat>,
     context: Context,
     certificates: Option<Certificates>,
     http: http::Server,
@@ -70,9 +76,26 @@ pub enum StartError {
     /// There is no usable certificate.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
+    /// The keys by which other sites vouch for users cannot be read.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     /// WebRTC cannot be served.
     #[error("webrtc.listen: {0}")]
     WebRtc(#[from] webrtc::StartError),
+}
+
+/// What rooms know of channels.
+struct OnTheHub(Hub);
+
+impl chat::Channels for OnTheHub {
+    fn exists(&self, name: &ChannelName) -> bool {
+        self.0.channel(name).is_some()
+    }
+
+    fn air(&self, name: &ChannelName) -> Option<Air> {
+        let OnAir { broadcast, newest, epoch } = self.0.channel(name)?.on_air()?;
+        Some(Air { broadcast, time: newest, began_at: clock::unix_millis(epoch) })
+    }
 }
 
 /// A listener that is bound but not served yet.
@@ -133,6 +156,19 @@ impl App {
         let channels = SqliteChannels::new(store.pool());
         let directory = Arc::new(Directory::load(channels, hub.clone(), keys).await?);
 
+        let chat = config.chat.enabled.then(|| {
+            let parts = chat::Parts {
+                channels: Box::new(OnTheHub(hub.clone())),
+                store: Arc::new(SqliteChat::new(store.pool())),
+                viewers: Viewers::new(&token),
+                studio: studio.clone(),
+                public_base: config.http.public_base().map(str::to_owned),
+                life: life.clone(),
+            };
+            Chat::start(&config.chat, parts, &metrics)
+        });
+        let chat = chat.transpose()?;
+
         let api = Arc::new(Api {
             directory: Arc::clone(&directory),
             hub,
@@ -153,12 +189,16 @@ impl App {
         if let Some(webrtc) = &webrtc {
             routes = routes.merge(webrtc.router());
         }
+        if let Some(chat) = &chat {
+            routes = routes.merge(chat.router());
+        }
         if admin_bound.port.is_none() {
             routes = routes.merge(admin_routes.clone());
         }
         let app = Self {
             directory,
             ports,
+            chat,
             http: http::Server::new(&config.http, &metrics),
             rtmp: rtmp::Server::new(&config.rtmp, context.clone(), &metrics),
             context,
@@ -184,6 +224,11 @@ impl App {
         {
             tracing::error!(%error, "the certificate was not reloaded, the old one stays");
         }
+        if let Some(chat) = &self.chat
+            && let Err(error) = chat.reload(&config.chat)
+        {
+            tracing::error!(%error, "the keys of vouchers were not reloaded, the old ones hold");
+        }
         self.http.reload(&config.http);
         self.rtmp.reload(&config.rtmp);
         self.log.reload(&config.log);
@@ -197,6 +242,9 @@ impl App {
         self.context.hub.end_all();
         if timeout(LEAVE_TIME, self.context.life.ended()).await.is_err() {
             tracing::warn!("some sessions did not end in time and are cut off");
+        }
+        if let Some(chat) = &self.chat {
+            chat.finish().await;
         }
         self.store.close().await;
         tracing::info!("ended");

@@ -15,8 +15,10 @@ use aws_lc_rs::{digest, rand};
 use crate::media::ChannelName;
 
 mod studio;
+mod viewer;
 
 pub use studio::{Studio, bearer};
+pub use viewer::{ViewerId, Viewers};
 
 /// Random bytes in a secret: 160 bits, which are exactly 32 characters of base 32.
 const SECRET_BYTES: usize = 20;

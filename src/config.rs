@@ -16,7 +16,7 @@ use toml::{Table, Value};
 use crate::av::worker;
 use crate::net::tls;
 use crate::protocol::{hls, http_flv, rtmp, webrtc};
-use crate::{api, http, hub, log, overlay, store};
+use crate::{api, chat, http, hub, log, overlay, store};
 
 /// Variables that override a key begin so.
 const PREFIX: &str = "ONAIR_";
@@ -43,6 +43,8 @@ pub struct Config {
     pub hls: hls::Config,
     /// WebRTC.
     pub webrtc: webrtc::Config,
+    /// Comments, hearts and order.
+    pub chat: chat::Config,
     /// Metrics and health on a listener of their own.
     pub admin: api::AdminConfig,
     /// The media worker.
@@ -125,6 +127,7 @@ impl Config {
             ("webrtc", self.webrtc.problems()),
             ("worker", self.worker.problems()),
             ("overlay", self.overlay.problems()),
+            ("chat", self.chat.problems()),
             ("log", self.log.problems()),
         ];
         let mut problems: Vec<(String, String)> = sections

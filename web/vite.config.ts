@@ -58,5 +58,5 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     rollupOptions: { input: { index: 'index.html', watch: 'watch.html', studio: 'studio.html' } },
   },
-  server: { proxy: { '/api': server, '/hls': server, '/whep': server, '/whip': server } },
+  server: { proxy: { '/ws': { target: server, ws: true }, '/api': server, '/hls': server, '/whep': server, '/whip': server } },
 })

@@ -5,6 +5,11 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use onair::av::worker::ipc::{Decoder, FromWorker, Message, ToWorker};
+use onair::chat::message::{MAX_ID_LEN, Request};
+use onair::chat::names::Names;
+use onair::chat::person::{self, UserId};
+use onair::chat::words::BlockedWords;
+use onair::chat::{tags, text};
 use onair::codec::aac::AudioSpecificConfig;
 use onair::codec::opus::OpusHead;
 use onair::codec::{self, aac, av1, h264, h265, nal, vp9};
@@ -14,6 +19,7 @@ use onair::format::flv::file::Reader;
 use onair::format::flv::{self, Demuxer, mux};
 use onair::format::rtp::{self, Packetizer, rtcp};
 use onair::format::scte35::SpliceInfoSection;
+use onair::http::websocket::{self, Incoming};
 use onair::media::{AudioParams, Codec, Frame, Kind, MediaTime, Params, Track, TrackId, VideoParams};
 use onair::protocol::rtmp::wire::handshake::{
     ClientHandshake, PACKET_LENGTH, RANDOM_LENGTH, ServerHandshake,
@@ -22,28 +28,44 @@ use onair::protocol::rtmp::wire::{
     Capabilities, ClientSession, ClientSettings, Event, Intake, Limits, Output, Purpose, ServerSession,
 };
 
+use onair::protocol::webrtc::demux::{self, Check};
+use onair::protocol::webrtc::fragment::{self as sdp_fragment, Fragment};
+use onair::protocol::webrtc::history::{History, Limits as HistoryLimits};
+use onair::protocol::webrtc::offer::{Offer, Role};
+use onair::protocol::webrtc::received::Received;
+use onair::protocol::webrtc::send::Cursor;
+use onair::protocol::webrtc::srtp::{MasterKey, OpenError, Opener, Profile, Sealer};
+
 /// A target: its name, as its program and its corpus are called, and what it does.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const ALL: [Target; 17] = [
+pub const ALL: [Target; 25] = [
     ("amf0", amf0),
     ("amf3", amf3),
     ("asc", asc),
     ("avcc", avcc),
     ("chunks", chunks),
+    ("comment", comment),
     ("cue_message", cue_message),
+    ("cursor", cursor),
     ("flv", flv),
     ("flv_file", flv_file),
+    ("fragment", fragment),
     ("handshake", handshake),
     ("hvcc", hvcc),
     ("ipc", ipc),
+    ("offer", offer),
     ("packetize", packetize),
+    ("received", received),
     ("rtcp", rtcp),
     ("rtp", rtp),
     ("scte35", scte35),
     ("session", session),
     ("sps", sps),
+    ("srtcp", srtcp),
+    ("stun", stun),
+    ("websocket", websocket),
 ];
 
 /// The first byte says how the rest is cut into pieces.
@@ -482,6 +504,166 @@ pub fn packetize(data: &[u8]) {
             assert!((1..=max_payload).contains(&payload.bytes.len()), "{} bytes", payload.bytes.len());
             let is_last = index + 1 == payloads.len();
             assert_eq!(payload.marker, is_last && codec.kind() == Kind::Video);
+        }
+    }
+}
+
+/// SDP offers; the first byte says who sends it.
+pub fn offer(data: &[u8]) {
+    let Some((&first, text)) = data.split_first() else { return };
+    let role = if first & 1 == 0 { Role::Publisher } else { Role::Viewer };
+    let text = String::from_utf8_lossy(text);
+    let Ok(offer) = Offer::parse(&text, role) else { return };
+    assert!((1..=2).contains(&offer.sections.len()));
+    assert!(offer.sections.len() == 1 || offer.sections[0].mid != offer.sections[1].mid);
+    assert!(!offer.text.lines().any(|line| line.starts_with("a=candidate:")));
+    assert!(!offer.ufrag.is_empty());
+    assert_eq!(Offer::parse(&offer.text, role).map(|again| again.sections), Ok(offer.sections));
+}
+
+/// Bodies of a PATCH.
+pub fn fragment(data: &[u8]) {
+    let Ok(fragment) = Fragment::parse(&String::from_utf8_lossy(data)) else { return };
+    let candidates = ["candidate:1 1 udp 1 192.0.2.1 9 typ host".to_owned()];
+    let written = sdp_fragment::write("0", &fragment.credentials, &candidates);
+    let again = Fragment::parse(&written).map(|again| again.credentials);
+    assert!(again.is_ok_and(|credentials| credentials == fragment.credentials));
+}
+
+/// Datagrams of whoever knows the port.
+pub fn stun(data: &[u8]) {
+    let kind = demux::kind(data);
+    if let Some(check) = Check::parse(data) {
+        assert!(check.ufrag.len() <= data.len());
+        assert!(kind.is_none() || kind == Some(demux::Kind::Stun), "{kind:?}");
+    }
+}
+
+/// SRTCP: what comes is opened if it is sealed with the right key, once, and unchanged, and not otherwise.
+pub fn srtcp(data: &[u8]) {
+    let Some((&[profile, at, bits], compound)) = data.split_first_chunk() else { return };
+    let profile = [Profile::AeadAes128Gcm, Profile::AeadAes256Gcm, Profile::Aes128CmHmacSha1_80]
+        [usize::from(profile % 3)];
+    let (key, salt) = (vec![1; profile.key_length()], vec![2; profile.salt_length()]);
+    let master = MasterKey::new(profile, &key, &salt).expect("lengths that fit");
+    let (mut sealer, mut opener) = (Sealer::new(&master).expect("keys"), Opener::new(&master).expect("keys"));
+    let mut out = b"before".to_vec();
+    assert!(opener.open_rtcp(compound, &mut out).is_err(), "nobody finds the tag by chance");
+    assert_eq!(out, b"before");
+    let mut sealed = Vec::new();
+    if sealer.seal_rtcp(compound, &mut sealed).is_err() {
+        assert!(sealed.is_empty());
+        return;
+    }
+    if bits != 0 {
+        let mut changed = sealed.clone();
+        let at = usize::from(at) % changed.len();
+        changed[at] ^= bits;
+        assert!(opener.open_rtcp(&changed, &mut out).is_err());
+        assert!(opener.open_rtcp(&sealed[..at], &mut out).is_err());
+        assert_eq!(out, b"before");
+    }
+    out.clear();
+    assert_eq!(opener.open_rtcp(&sealed, &mut out), Ok(()));
+    assert_eq!(out, compound);
+    assert_eq!(opener.open_rtcp(&sealed, &mut out), Err(OpenError::Replayed));
+}
+
+/// Frames as RTP brings them, each behind two bytes of length; the first byte says in which codec.
+pub fn received(data: &[u8]) {
+    const CODECS: [Codec; 5] = [Codec::H264, Codec::Vp8, Codec::Vp9, Codec::Av1, Codec::Opus];
+    let Some((&codec, mut rest)) = data.split_first() else { return };
+    let codec = CODECS[usize::from(codec) % CODECS.len()];
+    let mut track = Received::new(TrackId(0), codec);
+    while let Some((&length, after)) = rest.split_first_chunk() {
+        let (frame, after) = after.split_at(after.len().min(usize::from(u16::from_be_bytes(length))));
+        rest = after;
+        let Ok(arrived) = track.take(frame, MediaTime::ZERO) else { continue };
+        if let Some(track) = &arrived.track {
+            assert_eq!(track.codec, codec);
+        }
+        if let Some(frame) = arrived.frame {
+            assert!(!track.needs_keyframe() && !frame.payload.is_empty());
+            assert!(codec::inspect(codec, &frame.payload).is_ok(), "a frame that nobody can read");
+        }
+    }
+}
+
+/// A viewer's way through a history, whatever happens to both: his numbers rise by one, his time never goes back, and what is
+/// sent again is what was sent.
+pub fn cursor(data: &[u8]) {
+    const FRAME: i64 = 3_000;
+    let mut history = History::new(HistoryLimits { retransmit: 8, bytes: 4_096 });
+    let mut cursor = Cursor::default();
+    let (mut ticks, mut sent) = (0, Vec::new());
+    for operation in data {
+        match operation % 8 {
+            0..=3 => {
+                let count = usize::from(operation >> 4) + 1;
+                let payload = |n| rtp::Payload { bytes: Bytes::from(vec![0; 100]), marker: n + 1 == count };
+                ticks += FRAME;
+                history.push((0..count).map(payload), ticks, operation % 8 == 0);
+            }
+            4 => drop(cursor.begin(&history, FRAME)),
+            5 => cursor.skip(&history, FRAME),
+            6 => {
+                let wire = u64::from(operation >> 4);
+                let _ = cursor.sent(wire, &history);
+                let _ = cursor.unwrap(u16::from(*operation));
+            }
+            _ => {
+                for _ in 0..operation >> 4 {
+                    let Some(outgoing) = cursor.next(&history) else { break };
+                    sent.push((outgoing.wire, outgoing.packet.frame, outgoing.ticks));
+                }
+            }
+        }
+        assert!(cursor.lag(&history) >= 0);
+    }
+    assert!(sent.windows(2).all(|pair| pair[1].0 == pair[0].0 + 1 && pair[1].2 >= pair[0].2), "{sent:?}");
+    for &(wire, frame, ticks) in &sent {
+        assert_eq!(cursor.unwrap(wire as u16), Some(wire));
+        if let Some(again) = cursor.sent(wire, &history) {
+            assert_eq!((again.wire, again.packet.frame, again.ticks), (wire, frame, ticks));
+        }
+    }
+}
+
+/// What a viewer says to a room, and all that reads its text.
+pub fn comment(data: &[u8]) {
+    const MAX_CHARS: usize = 300;
+    let Ok(message) = std::str::from_utf8(data) else { return };
+    if let Ok(request) = Request::parse(message) {
+        assert!(request.id().is_none_or(|id| !id.is_empty() && id.len() <= MAX_ID_LEN));
+    }
+    if let Ok(cleaned) = text::clean(message, MAX_CHARS) {
+        assert!(cleaned.chars().count() <= MAX_CHARS && !cleaned.contains(char::is_control));
+        text::links(&cleaned);
+        BlockedWords::new(&["moron".to_owned(), "spam*".to_owned()]).are_in(&cleaned);
+        assert!(tags::hashtags(&cleaned).iter().all(|tag| !tag.is_empty() && !tag.contains(' ')));
+        let mut names = Names::default();
+        if names.take(UserId(1), person::Role::Guest, message).is_ok() {
+            assert!(names.take(UserId(2), person::Role::Guest, message).is_err(), "a name has one owner");
+        }
+        for rest in tags::mentions(&cleaned) {
+            names.at_beginning_of(rest);
+        }
+    }
+}
+
+/// A client's frames.
+pub fn websocket(data: &[u8]) {
+    const MAX_MESSAGE: usize = 300;
+    let mut decoder = websocket::Decoder::new(MAX_MESSAGE);
+    for piece in pieces(data) {
+        decoder.receive(piece);
+        loop {
+            match decoder.poll() {
+                Ok(Some(Incoming::Text(text))) => assert!(text.len() <= MAX_MESSAGE),
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(_) => return,
+            }
         }
     }
 }

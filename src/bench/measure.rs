@@ -66,7 +66,15 @@ pub enum MeasureError {
 
 /// Measures what the command asks for.
 pub fn run(command: &Command) -> Result<Report, MeasureError> {
-    let files = command.clients() as u64 + SPARE_FILES;
+    on_the_generator(command.clients(), async |cores| measure(command, cores).await)
+}
+
+/// Runs a measurement with this many connections on the generator's processor, until it ends or somebody wants it to.
+pub(super) fn on_the_generator<R>(
+    clients: usize,
+    measurement: impl AsyncFnOnce(Cores) -> Result<R, MeasureError>,
+) -> Result<R, MeasureError> {
+    let files = clients as u64 + SPARE_FILES;
     machine::allow_open_files(files).map_err(system("the limit on open files cannot be raised"))?;
     let cores = Cores::choose().map_err(system("processor affinity"))?;
     machine::pin(cores.generator).map_err(system("processor affinity"))?;
@@ -74,7 +82,7 @@ pub fn run(command: &Command) -> Result<Report, MeasureError> {
     let runtime = runtime.map_err(system("the runtime does not start"))?;
     LocalSet::new().block_on(&runtime, async {
         tokio::select! {
-            report = measure(command, cores) => report,
+            report = measurement(cores) => report,
             () = interrupted() => Err(MeasureError::Interrupted),
         }
     })
@@ -321,6 +329,6 @@ impl Drop for Publishing {
     }
 }
 
-fn system(what: &'static str) -> impl FnOnce(io::Error) -> MeasureError {
+pub(super) fn system(what: &'static str) -> impl FnOnce(io::Error) -> MeasureError {
     move |error| MeasureError::System(what, error)
 }

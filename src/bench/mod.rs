@@ -1,4 +1,4 @@
-//! `onair bench`: measures this server, or another, under a load of viewers or publishers.
+//! `onair bench`: measures this server, or another, under a load of viewers, publishers or people who talk.
 //!
 //! The server is a child on one processor; the publisher and all viewers are one thread on another. What is published is
 //! made by arithmetic ([`source`]); every picture carries its number and the moment it was sent, so that viewers tell
@@ -8,6 +8,7 @@
 mod audience;
 mod baseline;
 mod child;
+mod comments;
 mod crowd;
 mod http;
 mod machine;
@@ -28,14 +29,30 @@ mod whep;
 
 use std::process::ExitCode;
 
-pub use options::Command;
+use clap::Subcommand;
+
+/// Measures a server under load.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Viewers or publishers of streams.
+    #[command(flatten)]
+    Stream(options::Command),
+    /// Viewers of rooms who talk and send hearts
+    Comments(comments::Options),
+}
 
 /// Measures what the command asks for and prints the report. It makes a runtime of its own.
 pub fn run(command: Command) -> ExitCode {
-    let json = command.common().json;
-    match measure::run(&command) {
+    let report = match command {
+        Command::Stream(command) => {
+            let json = command.common().json;
+            measure::run(&command).map(|report| if json { report.json() } else { report.table() })
+        }
+        Command::Comments(options) => comments::run(&options).map(|report| report.text(options.common.json)),
+    };
+    match report {
         Ok(report) => {
-            println!("{}", if json { report.json() } else { report.table() });
+            println!("{report}");
             ExitCode::SUCCESS
         }
         Err(error) => {

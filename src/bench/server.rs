@@ -96,6 +96,19 @@ impl Server {
     /// # Errors
     /// See [`ServerError`].
     pub async fn onair(program: Option<&Path>, core: usize, clients: usize) -> Result<Self, ServerError> {
+        Self::onair_with(program, core, clients, "").await
+    }
+
+    /// The same with more sections of the configuration.
+    ///
+    /// # Errors
+    /// See [`ServerError`].
+    pub async fn onair_with(
+        program: Option<&Path>,
+        core: usize,
+        clients: usize,
+        more: &str,
+    ) -> Result<Self, ServerError> {
         let folder = TemporaryFolder::create("onair")?;
         let (http, rtmp, webrtc) = (free_address()?, free_address()?, free_address()?);
         let data = folder.path().join("data");
@@ -105,7 +118,7 @@ impl Server {
              [log]\nfilter = \"warn\"\n\
              [http]\nlisten = \"{http}\"\nmax_connections = {connections}\n\
              [rtmp]\nlisten = \"{rtmp}\"\nmax_connections = {connections}\n\
-             [webrtc]\nlisten = \"{webrtc}\"\nmax_sessions = {connections}\n"
+             [webrtc]\nlisten = \"{webrtc}\"\nmax_sessions = {connections}\n{more}"
         );
         let config = folder.write("config.toml", &config)?;
         let program = program.map_or_else(std::env::current_exe, |program| Ok(PathBuf::from(program)))?;
@@ -151,6 +164,14 @@ impl Server {
         let mut process = ServerProcess::start(command, core, &folder)?;
         until_ready(&mut process, async || TcpStream::connect(rtmp).await.is_ok()).await?;
         Ok(Self { name: "nginx-rtmp".to_owned(), kind: Kind::NginxRtmp { rtmp }, process, _folder: folder })
+    }
+
+    /// Where it serves HTTP, if it is ours.
+    pub const fn http(&self) -> Option<SocketAddr> {
+        match &self.kind {
+            Kind::Onair { http, .. } => Some(*http),
+            Kind::NginxRtmp { .. } => None,
+        }
     }
 
     /// Its process, the root of all that it consists of.

@@ -216,9 +216,7 @@ impl<'a> Viewer<'a> {
     fn is_for_library(&mut self, datagram: &[u8], now: Duration) -> bool {
         let Some(head) = datagram.first_chunk::<12>() else { return true };
         let is_media = matches!(head[0], 128..=191) && !matches!(head[1], 192..=223);
-        let settled =
-            self.record.borrow().joined.is_some_and(|joined| now > self.began + joined + 2 * SETTLED);
-        if self.thorough || !is_media || !settled {
+        if self.thorough || !is_media || !self.is_settled(now) {
             return true;
         }
         let ssrc = u32::from_be_bytes([head[8], head[9], head[10], head[11]]);
@@ -242,6 +240,11 @@ impl<'a> Viewer<'a> {
         due
     }
 
+    /// Whether joining is over, and all that is looked at after it.
+    fn is_settled(&self, now: Duration) -> bool {
+        self.record.borrow().joined.is_some_and(|joined| now > self.began + joined + 2 * SETTLED)
+    }
+
     /// Takes an opened packet; a picture has arrived when all of its packets have, in order.
     fn packet(&mut self, packet: &RtpPacket) {
         let header = &packet.header;
@@ -262,8 +265,8 @@ impl<'a> Viewer<'a> {
         let mark = picture.mark;
         self.picture = None;
         let now = self.stage.now();
-        let settled =
-            self.record.borrow().joined.is_some_and(|joined| now > self.began + joined + 2 * SETTLED);
+        // Once settled, the others' pictures are counted from outside.
+        let counts = self.thorough || !self.is_settled(now);
         let mut record = self.record.borrow_mut();
         match record.joined {
             None if mark.is_keyframe() => record.joined = Some(now.saturating_sub(self.began)),
@@ -274,8 +277,7 @@ impl<'a> Viewer<'a> {
             Some(_) => {}
         }
         record.progress(now, self.stage);
-        // Once settled, the others' pictures are counted from outside.
-        if self.thorough || !settled {
+        if counts {
             record.picture(mark, now, self.stage);
         }
     }

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -12,8 +13,9 @@ use axum::response::{IntoResponse as _, Response};
 use http::header::{HOST, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, Method, StatusCode, Uri, Version};
 
-use super::ApiError;
+use super::forwarded::TrustedProxies;
 use super::metrics::HttpMetrics;
+use super::{ApiError, Connection};
 use crate::clock;
 
 /// The longest path and query that is looked at.
@@ -49,6 +51,7 @@ impl RequestHost {
 #[derive(Clone, Debug)]
 pub(super) struct Guard {
     pub(super) request_timeout: Duration,
+    pub(super) trusted_proxies: Arc<TrustedProxies>,
     pub(super) metrics: HttpMetrics,
 }
 
@@ -57,6 +60,10 @@ pub(super) async fn guard(State(guard): State<Guard>, mut request: Request, next
     let began = clock::monotonic();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
+    if let Some(connection) = request.extensions().get::<Connection>() {
+        let client = guard.trusted_proxies.client(connection.peer().ip(), request.headers());
+        request.extensions_mut().insert(client);
+    }
     let mut response = match admit(&mut request) {
         Ok(()) => answer(guard.request_timeout, request, next).await,
         Err(refusal) => {

@@ -3,6 +3,7 @@
 mod connection;
 mod cors;
 mod error;
+mod forwarded;
 mod guard;
 mod json;
 mod metrics;
@@ -10,6 +11,8 @@ mod server;
 mod streaming;
 #[cfg(test)]
 mod tests;
+mod upgrade;
+pub mod websocket;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -22,10 +25,12 @@ use crate::setting;
 pub use connection::Connection;
 pub use cors::{for_everyone, for_media_clients};
 pub use error::ApiError;
+pub use forwarded::{ClientAddress, TrustedProxies};
 pub use guard::RequestHost;
 pub use json::Json;
 pub use server::{ALPN, Server};
 pub use streaming::Streaming;
+pub use upgrade::{Duplex, Upgrade};
 
 /// hyper's own minimum.
 const MIN_HEADER_SIZE: usize = 8192;
@@ -43,6 +48,8 @@ pub struct Config {
     /// The address by which viewers reach the server, as in `https://live.example.org`; empty to take the one that
     /// a request was sent to.
     pub public_url: String,
+    /// Proxies whose `X-Forwarded-For` is believed: addresses and networks.
+    pub trusted_proxies: Vec<String>,
     /// Connections at one time, in all.
     pub max_connections: usize,
     /// Connections at one time from one address; loopback is not counted.
@@ -70,6 +77,7 @@ impl Default for Config {
             listen: Some((Ipv4Addr::UNSPECIFIED, 8080).into()),
             tls_listen: None,
             public_url: String::new(),
+            trusted_proxies: Vec::new(),
             max_connections: 15_000,
             max_connections_per_address: 1_000,
             max_header_size: 16 << 10,
@@ -91,6 +99,10 @@ impl Config {
                 self.public_url
             );
             problems.push(("public_url", reason));
+        }
+        if let Err(text) = TrustedProxies::parse(&self.trusted_proxies) {
+            let reason = format!("{text:?}: expected an address or a network, like \"10.0.0.0/8\"");
+            problems.push(("trusted_proxies", reason));
         }
         if self.max_header_size < MIN_HEADER_SIZE {
             problems.push(("max_header_size", "expected at least 8KiB".to_owned()));

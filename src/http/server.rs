@@ -25,9 +25,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
+use super::forwarded::TrustedProxies;
 use super::guard::{Guard, guard};
 use super::metrics::HttpMetrics;
 use super::streaming::{self, Diverted, Slot};
+use super::upgrade::Successor;
 use super::{ApiError, Config, Connection};
 use crate::context::Life;
 use crate::metrics::Metrics;
@@ -94,7 +96,13 @@ impl Server {
     }
 
     fn guarded(&self, router: Router) -> Router {
-        let gate = Guard { request_timeout: self.config.request_timeout, metrics: self.metrics.clone() };
+        // The configuration has been checked: a list that cannot be read does not get here.
+        let trusted_proxies = TrustedProxies::parse(&self.config.trusted_proxies).unwrap_or_default();
+        let gate = Guard {
+            request_timeout: self.config.request_timeout,
+            trusted_proxies: Arc::new(trusted_proxies),
+            metrics: self.metrics.clone(),
+        };
         router
             .fallback(|| async { ApiError::not_found("there is nothing at this address") })
             .method_not_allowed_fallback(|| async {
@@ -119,6 +127,16 @@ impl Server {
             drop(stream.try_write(text.as_bytes()));
         }
     }
+}
+
+/// What becomes of a connection after HTTP.
+enum Afterwards<IO> {
+    /// A body that streams to its end.
+    Stream(IO, Diverted),
+    /// Another protocol, with what the peer has sent of it already.
+    Upgrade(IO, Bytes, Successor),
+    /// It is over.
+    Nothing,
 }
 
 /// Why a connection ended before its time, for the log.
@@ -165,13 +183,17 @@ impl Session {
     {
         // Boxed, so that it is gone while a body streams.
         match Box::pin(self.requests(io, connection)).await? {
-            Some((io, diverted)) => Ok(streaming::send(io, diverted).await?),
-            None => Ok(()),
+            Afterwards::Stream(io, diverted) => Ok(streaming::send(io, diverted).await?),
+            Afterwards::Upgrade(io, read, successor) => {
+                successor(Box::new(io), read).await;
+                Ok(())
+            }
+            Afterwards::Nothing => Ok(()),
         }
     }
 
     /// Serves requests until the connection is over or an answer wants it for itself.
-    async fn requests<IO>(&self, io: IO, connection: Connection) -> Result<Option<(IO, Diverted)>, Failure>
+    async fn requests<IO>(&self, io: IO, connection: Connection) -> Result<Afterwards<IO>, Failure>
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -203,12 +225,16 @@ impl Session {
                 poll_fn(|context| until_over_or_diverted(&mut serving, context)).await?;
             }
         }
-        let mut io = serving.into_parts().io.into_inner().into_inner();
+        let parts = serving.into_parts();
+        let mut io = parts.io.into_inner().into_inner();
         if let Some(diverted) = diverted {
-            return Ok(Some((io, diverted)));
+            return Ok(Afterwards::Stream(io, diverted));
+        }
+        if let Some(successor) = slot.successor() {
+            return Ok(Afterwards::Upgrade(io, parts.read_buf, successor));
         }
         io.shutdown().await?;
-        Ok(None)
+        Ok(Afterwards::Nothing)
     }
 
     async fn http2<IO>(&self, io: IO, connection: Connection) -> Result<(), hyper::Error>

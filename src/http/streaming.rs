@@ -13,21 +13,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
 use http::{Method, Response, Version};
 use http_body::Frame;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::upgrade::{Successor, Upgrade};
+use crate::net::vectored;
 
 /// Marks an answer that streams, as an extension. Over HTTP/1.1 its end is then the end of the connection; over
 /// HTTP/2 the mark changes nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Streaming;
 
-/// Slices of one write. The kernel takes 1,024; beyond a few dozen the copy costs more than the call.
-const MAX_SLICES: usize = 64;
 /// Slices of a body gathered for one write: what frames them takes three more.
-const MAX_GATHERED_SLICES: usize = MAX_SLICES - 3;
+const MAX_GATHERED_SLICES: usize = vectored::MAX_SLICES - 3;
 /// Bytes gathered for one write: more than a socket takes at once.
 const MAX_GATHERED: usize = 512 << 10;
 
@@ -35,6 +36,8 @@ const MAX_GATHERED: usize = 512 << 10;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Slot {
     diverted: Arc<Mutex<Option<Diverted>>>,
+    /// What takes the connection over after an answer `101`.
+    upgrade: Arc<Mutex<Option<Upgrade>>>,
     /// All that was written to the connection has left it.
     flushed: Arc<AtomicBool>,
 }
@@ -56,6 +59,9 @@ impl Slot {
         response: Response<Body>,
     ) -> Response<Body> {
         let (mut head, body) = response.into_parts();
+        if let Some(upgrade) = head.extensions.remove::<Upgrade>() {
+            *self.upgrade.lock().unwrap_or_else(PoisonError::into_inner) = Some(upgrade);
+        }
         if head.extensions.remove::<Streaming>().is_none() || method == Method::HEAD {
             return Response::from_parts(head, body);
         }
@@ -72,6 +78,11 @@ impl Slot {
             return None;
         }
         self.diverted.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// What takes the connection over, once HTTP is done with it.
+    pub(super) fn successor(&self) -> Option<Successor> {
+        self.upgrade.lock().unwrap_or_else(PoisonError::into_inner).take()?.take()
     }
 
     /// Watches when what is written to a connection has left it.
@@ -191,7 +202,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Sending<IO> {
                 }
                 return Poll::Pending;
             }
-            ready!(self.poll_write(context))?;
+            ready!(vectored::poll_write(Pin::new(&mut self.io), context, &mut self.waiting))?;
+            self.unflushed = true;
         }
     }
 
@@ -223,29 +235,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Sending<IO> {
             }
         }
         Ok(())
-    }
-
-    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-        let count = self.waiting.len().min(MAX_SLICES);
-        for (slice, bytes) in slices.iter_mut().zip(&self.waiting) {
-            *slice = IoSlice::new(bytes);
-        }
-        let written = ready!(Pin::new(&mut self.io).poll_write_vectored(context, &slices[..count]))?;
-        if written == 0 {
-            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-        }
-        self.unflushed = true;
-        let mut left = written;
-        while let Some(front) = self.waiting.front_mut() {
-            if front.len() > left {
-                front.advance(left);
-                break;
-            }
-            left -= front.len();
-            self.waiting.pop_front();
-        }
-        Poll::Ready(Ok(()))
     }
 
     /// Ready when the peer has closed. What it sends is of no interest: the request said that it is the last.

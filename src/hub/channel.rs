@@ -163,6 +163,17 @@ pub struct Status {
     pub viewers: Vec<(Protocol, u64)>,
 }
 
+/// A broadcast at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OnAir {
+    /// A number that no other broadcast of the channel has.
+    pub broadcast: u64,
+    /// Media time of the newest frame.
+    pub newest: MediaTime,
+    /// The wall clock at media time zero.
+    pub epoch: SystemTime,
+}
+
 impl Channel {
     pub(super) fn new(
         name: ChannelName,
@@ -328,6 +339,12 @@ impl Channel {
     /// Whether a publisher is there.
     pub fn is_live(&self) -> bool {
         self.state().publisher.is_some()
+    }
+
+    /// The broadcast that is on the air, or waits for its publisher's return.
+    pub fn on_air(&self) -> Option<OnAir> {
+        let broadcast = self.broadcast().ok()?;
+        Some(OnAir { broadcast: broadcast.id(), newest: broadcast.newest(), epoch: broadcast.epoch() })
     }
 
     /// Tells when the channel goes on or off the air.

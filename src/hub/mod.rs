@@ -31,7 +31,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use channel::{
-    Channel, Dismissal, Protocol, PublishError, Publisher, Status, SubscribeError, TakeError, Viewer,
+    Channel, Dismissal, OnAir, Protocol, PublishError, Publisher, Status, SubscribeError, TakeError, Viewer,
 };
 pub use conversion::{Conversion, Converter, Later, Refusal};
 pub use feed::Start;

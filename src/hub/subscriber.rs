@@ -19,8 +19,8 @@ pub struct Subscriber {
 }
 
 impl Subscriber {
-    /// How many items are handed out at a time.
-    const BATCH: usize = 256;
+    /// How many items are handed out at a time: where it is fewer, there are no more for now.
+    pub const BATCH: usize = 256;
 
     pub(super) const fn new(
         reader: Reader<Item, Arc<Preamble>>,

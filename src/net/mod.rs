@@ -6,3 +6,4 @@ pub mod limits;
 pub mod socket;
 pub mod tls;
 pub mod udp;
+pub mod vectored;

@@ -10,9 +10,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use onair::format::flv::file::TagKind;
 use onair::format::rtp::{Extension, Header, rtcp};
+use onair::http::websocket::client_text;
 use onair::media::{Codec, Frame, MediaTime, Track, TrackId};
 
-use crate::support::{Content, Fixture, Packet};
+use crate::support::webrtc::stun::Stun;
+use crate::support::{Content, Fixture, Packet, Recording};
 use targets::Target;
 
 #[path = "../../fuzz/src/targets.rs"]
@@ -116,11 +118,37 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
         ],
         "ipc" => worker_messages(),
         "packetize" => access_units(),
+        "received" => received(),
+        "offer" => OFFERS.iter().flat_map(|offer| [0, 1].map(|role| [&[role][..], offer].concat())).collect(),
+        "fragment" => vec![FRAGMENT.to_vec()],
+        "stun" => stun(),
+        "srtcp" => [0, 1, 2].map(|profile| [&[profile, 9, 1][..], &rtcp_compound()].concat()).to_vec(),
+        "cursor" => vec![
+            [0, 1, 1, 4, 0xf7, 1, 0xf7, 0x10, 0x11, 5, 0xf7, 0, 0xf7, 6, 4, 0xf7].repeat(20),
+            [0x30, 0x31, 4, 0x27, 0x31, 0x31, 0x31, 5, 0x30, 0xf7, 0xf7, 1].repeat(30),
+        ],
         "rtcp" => vec![rtcp_compound()],
         "rtp" => rtp_packets(),
         "scte35" => vectors("scte35.json", "base64"),
+        "comment" => comments(),
+        "websocket" => vec![
+            comments().iter().flat_map(|text| client_text(text, [1, 2, 3, 4]).to_vec()).collect(),
+            vec![0, 0x89, 0x82, 0, 0, 0, 0, 1, 2, 0x01, 0x81, 0, 0, 0, 0, b'a', 0x80, 0x80, 0, 0, 0, 0],
+        ],
         other => panic!("{other} has no seeds"),
     }
+}
+
+/// Requests to a room, and texts that are hard to read.
+fn comments() -> Vec<Vec<u8>> {
+    let texts = [
+        r##"{"type":"comment","id":"a1","text":"hello @Ben #Küche","time_ns":1,"reply_to":2}"##,
+        r#"{"type":"moderate","id":"b","act":{"do":"ban","user":"00000000000000ff","scope":"network"},"reason":"x"}"#,
+        r#"{"type":"join","v":1,"last":50,"after":7,"epoch":9,"name":"Ann","token":"a.b.c"}"#,
+        r#"{"type":"react","kind":"❤","count":3}"#,
+        "z\u{335}\u{336}\u{337}\u{338}\u{202e}gnirts \u{200b}👩\u{200d}👧 m o r o n https://a.example/#x",
+    ];
+    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
 }
 
 /// The messages of a recording as the target `flv` reads them.
@@ -199,6 +227,54 @@ fn access_units() -> Vec<Vec<u8>> {
     // No recording has VP8: a key frame and another.
     let vp8 = [&[0xf0, 2, 0, 0x9d, 1, 0x2a, 0x41, 1, 0xf1, 0x40][..], &[0xd1, 1, 0, 5]];
     seeds.push([&[1, 0, 0, 0x80, 10][..], vp8[0], &[0, 4], vp8[1]].concat());
+    seeds
+}
+
+/// What Chromium, OBS and ffmpeg offer, shortened to what is read and some that is not.
+const OFFERS: [&[u8]; 2] = [
+    b"v=0\r\no=- 4611731400430051336 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\na=extmap-allow-mixed\r\n\
+      a=msid-semantic: WMS\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111 63\r\nc=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\n\
+      a=candidate:1 1 udp 2113937151 4b36cac1.local 50000 typ host generation 0 network-cost 999\r\na=ice-ufrag:abcd\r\n\
+      a=ice-pwd:aaaaaaaaaaaaaaaaaaaaaaaa\r\na=ice-options:trickle\r\na=fingerprint:sha-256 AB:CD:EF\r\na=setup:actpass\r\n\
+      a=mid:0\r\na=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\na=recvonly\r\na=rtcp-mux\r\n\
+      a=rtpmap:111 opus/48000/2\r\na=rtcp-fb:111 transport-cc\r\na=fmtp:111 minptime=10;useinbandfec=1\r\n\
+      m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:abcd\r\na=ice-pwd:aaaaaaaaaaaaaaaaaaaaaaaa\r\n\
+      a=fingerprint:sha-256 AB:CD:EF\r\na=setup:actpass\r\na=mid:1\r\na=recvonly\r\na=rtcp-mux\r\na=rtpmap:96 H264/90000\r\n\
+      a=rtcp-fb:96 nack pli\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n",
+    b"v=0\r\no=rtc 1 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\na=group:LS 0 1\r\na=ice-ufrag:wxyz\r\n\
+      a=ice-pwd:bbbbbbbbbbbbbbbbbbbbbbbb\r\na=fingerprint:sha-256 01:23\r\na=setup:actpass\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n\
+      a=mid:0\r\na=sendonly\r\na=ssrc:1 cname:x\r\na=rtcp-mux\r\na=rtpmap:111 OPUS/48000/2\r\n\
+      m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:1\r\na=sendonly\r\na=rid:0 send\r\na=rid:1 send\r\na=simulcast:send 0;1\r\n\
+      a=rtcp-mux\r\na=rtpmap:96 H264/90000\r\n",
+];
+
+/// A trickled candidate.
+const FRAGMENT: &[u8] = b"a=group:BUNDLE 0 1\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\na=ice-ufrag:abcd\r\n\
+    a=ice-pwd:aaaaaaaaaaaaaaaaaaaaaaaa\r\na=candidate:1 1 udp 2130706431 192.0.2.1 5000 typ host\r\na=end-of-candidates\r\n";
+
+/// A check, and one datagram of each other kind.
+fn stun() -> Vec<Vec<u8>> {
+    let credentials = |name: &str| str0m::IceCreds { ufrag: name.to_owned(), pass: "p".repeat(24) };
+    let check = Stun::check(1, &credentials("00server"), &credentials("browser"));
+    let check = check.authentic("password").fingerprinted().bytes();
+    vec![check, vec![22, 254, 253, 0], vec![0x80, 96, 0, 1], vec![0x81, 201, 0, 1]]
+}
+
+/// The first frames of each recording as RTP brings them, as the target `received` reads them.
+fn received() -> Vec<Vec<u8>> {
+    const CODECS: [Codec; 5] = [Codec::H264, Codec::Vp8, Codec::Vp9, Codec::Av1, Codec::Opus];
+    let mut seeds = Vec::new();
+    for name in ["h264-opus", "vp8", "vp9-opus", "av1-opus"] {
+        let units = Recording::read(name).units;
+        for (number, codec) in CODECS.iter().enumerate() {
+            let mut seed = vec![u8::try_from(number).unwrap()];
+            for unit in units.iter().filter(|unit| unit.codec == *codec).take(4) {
+                seed.extend(u16::try_from(unit.data.len()).unwrap().to_be_bytes());
+                seed.extend_from_slice(&unit.data);
+            }
+            seeds.extend((seed.len() > 1).then_some(seed));
+        }
+    }
     seeds
 }
 

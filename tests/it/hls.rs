@@ -4,53 +4,10 @@ use std::time::Duration;
 
 use onair::config::Config;
 
-use crate::support::fmp4::{self, Sample, Track};
+use crate::support::fmp4::{self, Sample};
+use crate::support::hls::Rendition;
 use crate::support::http::request;
-use crate::support::{Encoder, Fixture, Packet, Server, in_time, tools};
-
-/// One rendition of a broadcast that is over.
-struct Rendition {
-    playlist: String,
-    init: Vec<u8>,
-    segments: Vec<Vec<u8>>,
-}
-
-impl Rendition {
-    async fn fetch(server: &Server, folder: &str) -> Self {
-        let playlist = String::from_utf8(get(server, &format!("{folder}/index.m3u8")).await).expect("text");
-        assert!(playlist.ends_with("#EXT-X-ENDLIST\n"), "the broadcast is over:\n{playlist}");
-        let map = playlist
-            .split_once("#EXT-X-MAP:URI=\"")
-            .and_then(|(_, map)| map.split_once('"'))
-            .expect("a map")
-            .0;
-        let init = get(server, &format!("{folder}/{map}")).await;
-        let mut segments = Vec::new();
-        for uri in playlist.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
-            segments.push(get(server, &format!("{folder}/{uri}")).await);
-        }
-        Self { playlist, init, segments }
-    }
-
-    /// All samples of a track, with times in milliseconds.
-    fn samples(&self, track: Track) -> Vec<Sample> {
-        let timescale = i64::from(track.timescale);
-        let millis = |ticks: i64| (ticks * 1_000 + timescale / 2).div_euclid(timescale);
-        let samples = self.segments.iter().flat_map(|segment| fmp4::samples(segment, track));
-        samples.map(|sample| Sample { dts: millis(sample.dts), pts: millis(sample.pts), ..sample }).collect()
-    }
-
-    /// One file that plays.
-    fn file(&self) -> Vec<u8> {
-        [&self.init[..], &self.segments.concat()].concat()
-    }
-}
-
-async fn get(server: &Server, path: &str) -> Vec<u8> {
-    let response = request(server.http, "GET", path, &[], b"").await;
-    assert_eq!(response.status, 200, "{path}");
-    response.bytes().await
-}
+use crate::support::{Encoder, Fixture, Packet, Server, tools};
 
 /// The main rendition of a recording that was watched from its beginning.
 async fn packaged(fixture: &Fixture) -> Rendition {
@@ -75,15 +32,7 @@ async fn packaged(fixture: &Fixture) -> Rendition {
         encoder.stop().await;
     };
     let (response, ()) = tokio::join!(first, published);
-    assert_eq!(response.status, 200);
-    let multivariant = String::from_utf8(response.bytes().await).expect("text");
-    let main = multivariant.lines().rfind(|line| !line.starts_with('#')).expect("a rendition");
-    let folder = format!("/hls/kitchen/{}", main.rsplit_once('/').expect("a folder").0);
-    let whole = async {
-        while !get(&server, &format!("{folder}/index.m3u8")).await.ends_with(b"#EXT-X-ENDLIST\n") {}
-    };
-    in_time("the end of the playlist", whole).await;
-    Rendition::fetch(&server, &folder).await
+    Rendition::of_ended(&server, response).await
 }
 
 /// Parameter sets may stand before a keyframe that came without them, nothing else.

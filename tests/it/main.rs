@@ -2,6 +2,7 @@
 
 mod api;
 mod cache;
+mod comments;
 mod fanout;
 mod fuzz_smoke;
 mod hls;
@@ -13,5 +14,6 @@ mod overlay;
 mod shutdown;
 mod sound;
 mod support;
+mod webrtc;
 #[cfg(feature = "worker")]
 mod worker;

@@ -6,7 +6,7 @@ use onair::format::flv::file::Tag;
 
 use crate::support::fixture::tags_of;
 use crate::support::packet::assert_same;
-use crate::support::{Content, Encoder, Fixture, Packet, Server, Viewer, tools};
+use crate::support::{Content, Encoder, Fixture, Packet, Server, Viewer, join_all, tools};
 
 /// Publishes a recording, watched from before its first frame to its end.
 async fn broadcast(server: &Server, channel: &str, fixture: &Fixture) -> [Viewer; 2] {
@@ -166,16 +166,6 @@ async fn ten_channels_at_once() {
     }
     assert_eq!(broadcasts.len(), 10);
     join_all(broadcasts).await;
-}
-
-/// Runs futures side by side.
-async fn join_all(futures: Vec<impl Future<Output = ()>>) {
-    let mut futures: Vec<_> = futures.into_iter().map(Box::pin).collect();
-    std::future::poll_fn(|context| {
-        futures.retain_mut(|future| future.as_mut().poll(context).is_pending());
-        if futures.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-    })
-    .await;
 }
 
 /// An encoder's real-time stream of a recording's first two seconds, for which viewers already wait.

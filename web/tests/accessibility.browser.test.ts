@@ -62,6 +62,11 @@ for (const [device, options] of [['phone', PHONE], ['desktop', DESKTOP]] as cons
       const watch = await Visit.open(browser, `${server.url}/demo`, { ...options, colorScheme })
       await watch.reaches('playing', START_MS)
       await watch.page.getByRole('button', { name: /behind live/ }).click()
+      await watch.page.getByLabel('Say something').fill(`hello from a ${device} in the ${colorScheme}`)
+      await watch.page.keyboard.press('Enter')
+      await watch.page.getByTestId('comment').last().getByRole('button', { name: /About/ }).click({ timeout: START_MS })
+      await watch.page.getByRole('button', { name: 'Other reactions' }).click()
+      await watch.page.getByRole('button', { name: /here$/ }).click()
       assert.deepEqual(await seriousProblems(watch), [])
       await watch.close()
 
@@ -96,8 +101,8 @@ test('the keyboard reaches every control of the studio, and each has a name', as
   const visit = await openStudio()
   await visit.page.keyboard.press('m')
   assert.equal(await visit.page.getByRole('button', { name: 'Microphone' }).getAttribute('aria-pressed'), 'false')
-  const all = await namesByTab(visit, 13)
-  for (const wanted of [/Sign out/, /Microphone/, /Camera/, /Go live/, /Share/, /Copy link/, /Quality/]) {
+  const all = await namesByTab(visit, 20)
+  for (const wanted of [/Sign out/, /Microphone/, /Camera/, /Go live/, /Say something/, /Send a heart/, /Share/, /Copy link/, /Quality/]) {
     assert.match(all, wanted)
   }
   await visit.close()

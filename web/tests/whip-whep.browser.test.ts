@@ -164,7 +164,8 @@ test('where a network lets no UDP through, the same goes over TCP', async () => 
     const pairs = stats.filter((report) => report.type === 'candidate-pair' && report.nominated)
     return pairs.map((pair) => stats.find((report) => report.id === pair.remoteCandidateId)?.protocol)
   })
-  assert.deepEqual(protocols, ['tcp'])
+  // Each of the server's addresses may have a pair.
+  assert.deepEqual([...new Set(protocols)], ['tcp'])
   assert.equal((await received(page)).reduce((sum, { lost }) => sum + lost, 0), 0)
   await page.close()
   await broadcaster.kill()

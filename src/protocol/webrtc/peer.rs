@@ -1,6 +1,7 @@
 //! One session's ICE, DTLS and SDP, which are the WebRTC library's; datagrams and time go in, datagrams and news come out.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -30,6 +31,8 @@ const UFRAG_LENGTH: usize = 12;
 const PASSWORD_LENGTH: usize = 32;
 /// A keyframe of a high bitrate is split over many packets, all of which must be held until it is whole.
 const REORDERING: usize = 600;
+/// Nobody's address.
+const STRANGER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 /// What all peers of a server share.
 pub(super) struct Identity {
@@ -51,6 +54,8 @@ pub(super) struct Peer {
     ufrag: Arc<str>,
     /// New credentials, in force as soon as the peer uses them: a restart that comes to nothing changes nothing.
     restart: Option<Restart>,
+    /// The library has panicked.
+    broken: bool,
     /// When the library wants to be asked again.
     pub wake_at: Instant,
 }
@@ -155,8 +160,13 @@ impl Peer {
         for candidate in addresses.candidates() {
             rtc.add_local_candidate(candidate.map_err(|error| refused(&error))?);
         }
-        let sdp = SdpOffer::from_sdp_string(&offer.text).map_err(|error| refused(&error))?;
-        let answer = rtc.sdp_api().accept_offer(sdp).map_err(|error| refused(&error))?.to_sdp_string();
+        let accept = || {
+            let sdp = SdpOffer::from_sdp_string(&offer.text).map_err(|error| refused(&error))?;
+            rtc.sdp_api().accept_offer(sdp).map_err(|error| refused(&error))
+        };
+        let answer = catch_unwind(AssertUnwindSafe(accept))
+            .unwrap_or_else(|_| Err(OpenError::Offer("the library cannot read it".to_owned())))?
+            .to_sdp_string();
         let peer = Self {
             rtc,
             keys,
@@ -170,6 +180,7 @@ impl Peer {
             local: addresses.clone(),
             ufrag,
             restart: None,
+            broken: false,
             wake_at: now,
         };
         Ok((peer, answer))
@@ -241,25 +252,33 @@ impl Peer {
         let (source, proto) = (path.address(), path.protocol());
         let of_family = |local: &&SocketAddr| local.is_ipv4() == source.is_ipv4();
         let Some(&destination) = self.local.all.iter().find(of_family) else { return false };
-        let Ok(contents) = DatagramRecv::try_from(datagram) else { return false };
-        let input = Input::Receive(now, Receive { proto, source, destination, contents });
-        if verify && !self.rtc.accepts(&input) {
-            return false;
-        }
-        self.rtc.handle_input(input).is_ok()
+        let from = |source| {
+            let contents = DatagramRecv::try_from(datagram).ok()?;
+            Some(Input::Receive(now, Receive { proto, source, destination, contents }))
+        };
+        // The library takes whatever comes from the address that it sends to: the check is shown to it as a stranger's.
+        let accepts = |rtc: &mut Rtc| !verify || from(STRANGER).is_some_and(|input| rtc.accepts(&input));
+        let take = |rtc: &mut Rtc| from(source).is_some_and(|input| rtc.handle_input(input).is_ok());
+        self.library(|rtc| accepts(rtc) && take(rtc)).unwrap_or(false)
     }
 
     /// The time has come that was asked for.
     pub fn time(&mut self, now: Instant) {
-        if self.rtc.handle_input(Input::Timeout(now)).is_err() {
-            self.rtc.disconnect();
-        }
+        self.library(|rtc| {
+            if rtc.handle_input(Input::Timeout(now)).is_err() {
+                rtc.disconnect();
+            }
+        });
     }
 
     /// Sends what is to be sent through `send`, and tells what has happened.
     pub fn poll(&mut self, news: &mut Vec<News>, mut send: impl FnMut(Path, &[u8])) {
         loop {
-            match self.rtc.poll_output() {
+            let Some(output) = self.library(Rtc::poll_output) else {
+                news.push(News::Gone("panicked"));
+                break;
+            };
+            match output {
                 Ok(Output::Timeout(at)) => {
                     self.wake_at = at;
                     break;
@@ -321,19 +340,35 @@ impl Peer {
 
     /// Asks a publisher for a keyframe of a section.
     pub fn request_keyframe(&mut self, mid: Mid, rid: Option<Rid>) {
-        let Some(mut writer) = self.rtc.writer(mid) else { return };
-        if writer.is_request_keyframe_possible(KeyframeRequestKind::Pli)
-            && let Err(error) = writer.request_keyframe(rid, KeyframeRequestKind::Pli)
-        {
-            tracing::debug!(%error, "the publisher was not asked for a keyframe");
-        }
+        self.library(|rtc| {
+            let Some(mut writer) = rtc.writer(mid) else { return };
+            if writer.is_request_keyframe_possible(KeyframeRequestKind::Pli)
+                && let Err(error) = writer.request_keyframe(rid, KeyframeRequestKind::Pli)
+            {
+                tracing::debug!(%error, "the publisher was not asked for a keyframe");
+            }
+        });
     }
 
     /// Closes the session; what is still to be said comes by [`poll`](Self::poll).
     pub fn close(&mut self) {
-        if let Err(error) = self.rtc.close() {
-            tracing::debug!(%error, "a WebRTC session could not be closed in order");
+        self.library(|rtc| {
+            if let Err(error) = rtc.close() {
+                tracing::debug!(%error, "a WebRTC session could not be closed in order");
+            }
+        });
+    }
+
+    /// Asks the library. It panics at some of what peers send, such as a certificate of more than two thousand bytes (seen
+    /// with dimpl 0.9): that costs the session, which answers nothing from then on, and nobody else's.
+    fn library<T>(&mut self, call: impl FnOnce(&mut Rtc) -> T) -> Option<T> {
+        if self.broken {
+            return None;
         }
+        // Nobody looks at the library's state after a panic.
+        let result = catch_unwind(AssertUnwindSafe(|| call(&mut self.rtc))).ok();
+        self.broken = result.is_none();
+        result
     }
 }
 

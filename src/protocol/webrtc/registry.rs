@@ -107,3 +107,19 @@ impl Registry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_forgotten_only_by_the_shard_that_has_it() {
+        let (registry, address) = (Registry::default(), "192.0.2.1:5000".parse().unwrap());
+        registry.insert_address(address, 0);
+        registry.insert_address(address, 1);
+        registry.remove_address(address, 0);
+        assert_eq!(registry.shard_of(address), Some(1), "a NAT has given it to somebody else since");
+        registry.remove_address(address, 1);
+        assert_eq!(registry.shard_of(address), None);
+    }
+}

@@ -42,6 +42,8 @@ pub(super) struct Relay {
     pub viewers: Vec<usize>,
     /// Sessions that hold on to the relay, connected or not.
     pub users: usize,
+    /// What is in memory has not been read to its end: whoever joined now would take its middle for the present.
+    pub catching_up: bool,
     /// Ends the task that reads the stream.
     pub stop: CancellationToken,
     /// The wall clock at media time zero.
@@ -78,6 +80,7 @@ impl Relay {
             audio: None,
             viewers: Vec::new(),
             users: 0,
+            catching_up: true,
             stop: CancellationToken::new(),
             epoch,
             history_bytes,

@@ -34,6 +34,8 @@ const PLAYOUT_AS_YOU_LIKE: [u8; 3] = [0, 0x0f, 0xff];
 /// One viewer.
 pub(super) struct Viewer {
     pub destination: Option<Path>,
+    /// He is among those who get more at the next pace.
+    pub is_paced: bool,
     sealer: Sealer,
     opener: Opener,
     video: Option<Track>,
@@ -116,6 +118,7 @@ impl Viewer {
     ) -> Self {
         Self {
             destination: None,
+            is_paced: false,
             sealer,
             opener,
             video: video.map(Track::new),

@@ -1,45 +1,13 @@
 //! What either stack publishes, both play, byte for byte.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use onair::app::App;
-use onair::config::Config;
 use onair::format::flv::file::{MAX_BODY, Reader, Tag, TagKind};
+use onair_interop::server::Server;
 use onair_interop::{Incoming, Outgoing, rml, rtmp_crate};
-use tempfile::TempDir;
 
 /// What takes longer than this does not happen at all.
 const DEADLINE: Duration = Duration::from_secs(60);
-
-/// A server with one channel, and its key.
-struct Server {
-    rtmp: SocketAddr,
-    key: String,
-    _app: App,
-    _data: TempDir,
-}
-
-impl Server {
-    async fn start() -> Self {
-        let data = TempDir::new().expect("a temporary directory");
-        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut config = Config::default();
-        config.data.dir = data.path().to_owned();
-        config.http.listen = None;
-        config.rtmp.listen = Some(anywhere);
-        config.webrtc.listen = Some(anywhere);
-        config.log.filter = "off".to_owned();
-        // Broadcasts are published faster than real time, and end with their publisher.
-        config.broadcast.window = Duration::from_secs(3600);
-        config.broadcast.resume_window = Duration::from_millis(1);
-        let app = App::start(&config, onair::log::init(&config.log)).await.expect("the server starts");
-        let name = "kitchen".parse().expect("a name");
-        let key = app.directory.create(name, "Kitchen".to_owned()).await.expect("a channel");
-        let rtmp = SocketAddr::from(([127, 0, 0, 1], app.ports.rtmp.expect("a port")));
-        Self { rtmp, key: key.expose().to_owned(), _app: app, _data: data }
-    }
-}
 
 /// The tags of a recording up to its last picture, without script data.
 fn recording(name: &str) -> Vec<Tag> {

@@ -4,10 +4,16 @@
 
 mod amf;
 mod crowd;
+mod dtls;
+mod ice;
 mod keys;
 mod media;
 mod parameter_sets;
+mod sdp;
 mod session;
+mod signalling;
+mod srtcp;
+mod srtp;
 mod stage;
 mod timing;
 mod transport;

@@ -38,6 +38,14 @@ impl Stage {
         self.bystander.is_not_affected().await;
     }
 
+    /// Puts the channel for the trouble on the air over RTMP, with one picture.
+    pub async fn on_air(&self) -> Encoder {
+        let mut encoder = self.encoder().await;
+        encoder.send(start_of(&short())).await;
+        self.server.until_tracks(&self.channel.name, 1).await;
+        encoder
+    }
+
     /// A peer of whom the server thinks that it publishes.
     pub async fn publishing(&self) -> Peer {
         Peer::publishing(self.server.rtmp, &self.channel.key).await

@@ -58,6 +58,37 @@ impl Fixture {
         self
     }
 
+    /// The same with so many bytes more in every H.264 picture's last slice: words that encoders append to fill a bitrate
+    /// (`cabac_zero_words`, ITU-T H.264 §7.3.2.8), and that are handed on even where filler is not.
+    pub fn enlarged(mut self, bytes: usize) -> Self {
+        for tag in &mut self.tags {
+            if let Content::Frame(packet) = Packet::parse(tag)
+                && packet.codec == *b"avc1"
+            {
+                let (mut at, mut last) = (tag.body.len() - packet.payload.len(), 0);
+                let length =
+                    |at: usize| u32::from_be_bytes(tag.body[at..at + 4].try_into().expect("a length"));
+                while at < tag.body.len() {
+                    last = at;
+                    at += 4 + length(at) as usize;
+                }
+                let words = [0, 0, 3].repeat(bytes / 3);
+                let enlarged = length(last) + u32::try_from(words.len()).expect("a length");
+                let mut body = BytesMut::from(&tag.body[..]);
+                body[last..last + 4].copy_from_slice(&enlarged.to_be_bytes());
+                body.put_slice(&words);
+                tag.body = body.freeze();
+            }
+        }
+        self
+    }
+
+    /// The same without sound.
+    pub fn only_pictures(mut self) -> Self {
+        self.tags.retain(|tag| tag.kind == TagKind::Video);
+        self
+    }
+
     /// The same without what follows the last picture: sound waits for the next picture on its way to viewers, so that
     /// all of this is seen by them while the publisher is still there.
     pub fn until_last_picture(mut self) -> Self {

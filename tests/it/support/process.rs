@@ -22,7 +22,7 @@ pub struct Process {
     child: Child,
     log: Lines<BufReader<ChildStderr>>,
     token: String,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 /// The program.
@@ -42,7 +42,18 @@ impl Process {
     /// Starts it with these sections beside `[data]` and `[log]`; listeners are chosen by the system.
     pub async fn start(more: &str) -> Self {
         let directory = TempDir::new().expect("a temporary directory");
-        let config = write_config(directory.path(), more);
+        write_config(directory.path(), more);
+        Self::run(directory).await
+    }
+
+    /// Kills it as the kernel does when memory is short, and starts another on the same data.
+    pub async fn killed_and_started_again(mut self) -> Self {
+        self.child.kill().await.expect("it runs");
+        Self::run(self.directory).await
+    }
+
+    async fn run(directory: TempDir) -> Self {
+        let config = directory.path().join("config.toml");
         let mut command = Command::new(ONAIR);
         command.args(["serve", "--config"]).arg(&config).kill_on_drop(true);
         for listener in ["HTTP", "RTMP", "WEBRTC"] {
@@ -61,12 +72,17 @@ impl Process {
             std::fs::read_to_string(directory.path().join("data/admin-token")).expect("an admin token");
         let token = token.trim().to_owned();
         let (http, rtmp) = (port("{ http"), port(" rtmp"));
-        Self { http, rtmp, config, child, log, token, _directory: directory }
+        Self { http, rtmp, config, child, log, token, directory }
     }
 
     /// Makes a channel over the API.
     pub async fn channel(&self, name: &str) -> Channel {
         server::make_channel(self.http, &self.token, name).await
+    }
+
+    /// Where its data is.
+    pub fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
     }
 
     /// What the server counts.

@@ -17,6 +17,8 @@ pub struct Server {
     pub http: SocketAddr,
     /// Where RTMP is served.
     pub rtmp: SocketAddr,
+    /// Where WebRTC's datagrams go.
+    pub udp: SocketAddr,
     /// What operators show.
     pub token: String,
     _app: App,
@@ -56,6 +58,7 @@ impl Server {
         Self {
             http: at(app.ports.http),
             rtmp: at(app.ports.rtmp),
+            udp: at(app.ports.webrtc),
             token: token.trim().to_owned(),
             _app: app,
             _data: data,
@@ -91,6 +94,12 @@ impl Server {
     /// Waits until the channel is, or is not, on the air.
     pub async fn until_live(&self, name: &str, live: bool) {
         in_time(&format!("live: {live}"), async { while self.show(name).await["live"] != live {} }).await;
+    }
+
+    /// Waits until so many tracks of the channel are known.
+    pub async fn until_tracks(&self, name: &str, count: usize) {
+        let known = async { while self.show(name).await["tracks"].as_array().map_or(0, Vec::len) < count {} };
+        in_time(&format!("{count} tracks"), known).await;
     }
 
     /// What the server counts.

@@ -124,6 +124,11 @@ export class WatchSession {
     this.#close()
   }
 
+  /** The server's wall clock at the picture on the screen, Unix ms; null while unknown. */
+  pictureClock(): number | null {
+    return this.#played ? (this.#player?.wallClockAt(this.#video.currentTime) ?? null) : null
+  }
+
   /** Pauses, or goes on at live: there is no point in going on where it was. */
   togglePaused(): void {
     if (this.#video.paused) this.goLive()

@@ -40,20 +40,32 @@ export class Server {
   readonly #mode: 'demo' | 'serve'
   readonly #ports: { http: number; rtmp: number; webRtc: number | null }
   readonly #data: string
+  readonly #settings: Record<string, string>
   #process: ChildProcess | null = null
   #log = ''
 
-  private constructor(mode: 'demo' | 'serve', ports: { http: number; rtmp: number; webRtc: number | null }) {
+  private constructor(
+    mode: 'demo' | 'serve',
+    ports: { http: number; rtmp: number; webRtc: number | null },
+    settings: Record<string, string>,
+  ) {
     this.#mode = mode
     this.#ports = ports
+    this.#settings = settings
     this.#data = mkdtempSync(join(tmpdir(), 'onair-web-'))
     this.url = `http://127.0.0.1:${ports.http}`
   }
 
-  /** @param webRtc whether it takes and sends WebRTC; off, everybody watches over LL-HLS. */
-  static async start(mode: 'demo' | 'serve', { webRtc = false } = {}): Promise<Server> {
+  /**
+   * @param webRtc whether it takes and sends WebRTC; off, everybody watches over LL-HLS.
+   * @param settings more of them, as `ONAIR_SECTION__KEY`.
+   */
+  static async start(
+    mode: 'demo' | 'serve',
+    { webRtc = false, settings = {} }: { webRtc?: boolean; settings?: Record<string, string> } = {},
+  ): Promise<Server> {
     const ports = { http: await freePort(), rtmp: await freePort(), webRtc: webRtc ? await freePort() : null }
-    const server = new Server(mode, ports)
+    const server = new Server(mode, ports, settings)
     await server.run()
     return server
   }
@@ -72,6 +84,7 @@ export class Server {
         ONAIR_RTMP__LISTEN: `127.0.0.1:${this.#ports.rtmp}`,
         ONAIR_WEBRTC__LISTEN: this.#ports.webRtc === null ? '' : `127.0.0.1:${this.#ports.webRtc}`,
         ONAIR_BROADCAST__RESUME_WINDOW: '15s',
+        ...this.#settings,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     })

@@ -13,7 +13,7 @@ use super::super::srtp::{Opener, Sealer};
 use super::super::viewer::{Pumped, Viewer};
 use super::{BURST, PACE, RelayKey, Session, Shard, Side};
 use crate::codec::h264;
-use crate::hub::{Dismissal, Item, Protocol};
+use crate::hub::{Dismissal, Item, Protocol, Subscriber};
 use crate::media::{Codec, Kind, MediaTime};
 
 /// A keyframe this new is near enough to begin with instead of asking the publisher for another.
@@ -83,6 +83,7 @@ impl Shard {
         let now = crate::clock::monotonic();
         let Some(relay) = self.relays.get_mut(key) else { return false };
         relay.epoch = epoch;
+        relay.catching_up = batch.len() >= Subscriber::BATCH;
         let viewers = std::mem::take(&mut relay.viewers);
         let mut effect = Effect::GoOn;
         for item in batch {
@@ -93,11 +94,16 @@ impl Shard {
             }
         }
         if effect == Effect::GoOn {
+            let mut is_keyframe_awaited = false;
             for &place in &viewers {
-                self.pump(place, now);
+                is_keyframe_awaited |= self.pump(place, now) == Pumped::Waiting;
             }
             if let Some(relay) = self.relays.get_mut(key) {
                 relay.viewers = viewers;
+                // Where nobody can be asked, the next one comes by itself.
+                if is_keyframe_awaited {
+                    relay.channel.request_keyframe();
+                }
             }
         } else {
             let reason = if effect == Effect::Ended { "ended" } else { "renegotiate" };
@@ -119,26 +125,28 @@ impl Shard {
         sessions.filter(|(_, session)| session.as_ref().is_some_and(uses)).map(|(place, _)| place).collect()
     }
 
-    /// Sends a viewer what he lacks.
-    fn pump(&mut self, place: usize, now: Instant) {
-        let Some(session) = self.sessions.get_mut(place).and_then(Option::as_mut) else { return };
-        let Side::Viewer(key, viewer) = &mut session.side else { return };
-        let Some(relay) = self.relays.get(key) else { return };
-        match viewer.pump(relay.lanes(), &mut self.outlet, BURST, now) {
-            Pumped::Behind if !self.behind.contains(&place) => {
-                self.behind.push(place);
-                if self.pace_at.is_none() {
-                    self.pace_at = Some(now + PACE);
-                    self.changed.notify_one();
-                }
+    /// Sends a viewer what he lacks, and tells how he stands then.
+    fn pump(&mut self, place: usize, now: Instant) -> Pumped {
+        let Some(session) = self.sessions.get_mut(place).and_then(Option::as_mut) else {
+            return Pumped::Even;
+        };
+        let Side::Viewer(key, viewer) = &mut session.side else { return Pumped::Even };
+        let Some(relay) = self.relays.get(key).filter(|relay| !relay.catching_up) else {
+            return Pumped::Even;
+        };
+        let pumped = viewer.pump(relay.lanes(), &mut self.outlet, BURST, now);
+        if pumped == Pumped::Behind && !viewer.is_paced {
+            viewer.is_paced = true;
+            self.behind.push(place);
+            if self.pace_at.is_none() {
+                self.pace_at = Some(now + PACE);
+                self.changed.notify_one();
             }
-            // Where nobody can be asked, the next one comes by itself.
-            Pumped::Waiting => drop(relay.channel.request_keyframe()),
-            Pumped::Behind | Pumped::Even => {}
         }
         if self.outlet.is_full() {
             self.flush();
         }
+        pumped
     }
 
     /// Sends more to those who are behind.
@@ -148,6 +156,10 @@ impl Shard {
         }
         self.pace_at = None;
         for place in std::mem::take(&mut self.behind) {
+            let session = self.sessions.get_mut(place).and_then(Option::as_mut);
+            if let Some(Session { side: Side::Viewer(_, viewer), .. }) = session {
+                viewer.is_paced = false;
+            }
             self.pump(place, now);
         }
     }

@@ -10,20 +10,25 @@ const MAX_DATAGRAM: usize = 2048;
 #[error("a frame of {0} bytes; the longest that is taken has {MAX_DATAGRAM}")]
 pub struct TooLong(usize);
 
-/// Takes the first datagram off what was received; `None` until it is complete.
+/// The first datagram of what was received; `None` until it is complete.
 ///
 /// # Errors
 /// When it is too long to be one: nothing after it can be read then.
-pub fn take(received: &mut BytesMut) -> Result<Option<Bytes>, TooLong> {
-    let Some(length) = received.first_chunk().map(|length| usize::from(u16::from_be_bytes(*length))) else {
-        return Ok(None);
-    };
+pub fn first(received: &[u8]) -> Result<Option<&[u8]>, TooLong> {
+    let Some((length, rest)) = received.split_first_chunk() else { return Ok(None) };
+    let length = usize::from(u16::from_be_bytes(*length));
     if length > MAX_DATAGRAM {
         return Err(TooLong(length));
     }
-    if received.len() < 2 + length {
-        return Ok(None);
-    }
+    Ok(rest.get(..length))
+}
+
+/// Takes the first datagram off what was received; `None` until it is complete.
+///
+/// # Errors
+/// As [`first`].
+pub fn take(received: &mut BytesMut) -> Result<Option<Bytes>, TooLong> {
+    let Some(length) = first(received)?.map(<[u8]>::len) else { return Ok(None) };
     received.advance(2);
     Ok(Some(received.split_to(length).freeze()))
 }

@@ -81,9 +81,8 @@ async fn introduce(
     bound_send(&stream, SEND_BUFFER, UNSENT)?;
     let mut received = BytesMut::with_capacity(READ);
     loop {
-        let mut copy = received.clone();
-        if let Some(datagram) = framing::take(&mut copy).map_err(io::Error::other)? {
-            let shard = Check::parse(&datagram).and_then(|check| shard_of(check.ufrag));
+        if let Some(datagram) = framing::first(&received).map_err(io::Error::other)? {
+            let shard = Check::parse(datagram).and_then(|check| shard_of(check.ufrag));
             let shard = shard.and_then(|shard| shards.get(shard)).ok_or(io::ErrorKind::NotFound)?;
             let source = SocketAddr::new(source.ip().to_canonical(), source.port());
             let arrived = Arrived { stream: stream.into_std()?, source, received, _permit: permit };
@@ -135,8 +134,11 @@ impl Incoming {
 #[derive(Default)]
 pub(super) struct Queue {
     bytes: RefCell<Vec<u8>>,
-    changed: Notify,
     closed: Cell<bool>,
+    /// For the one who writes: there is something to write, or nothing more will come.
+    filled: Notify,
+    /// For the one who reads: it is over. Of two who wait at one bell, only one would be woken.
+    ended: Notify,
 }
 
 impl Queue {
@@ -151,20 +153,21 @@ impl Queue {
             return false;
         }
         framing::put(&mut self.bytes.borrow_mut(), write);
-        self.changed.notify_one();
+        self.filled.notify_one();
         true
     }
 
     /// Ends the connection when what waits has been written.
     pub fn close(&self) {
         self.closed.set(true);
-        self.changed.notify_one();
+        self.filled.notify_one();
+        self.ended.notify_one();
     }
 
     /// Until the connection is to end.
     pub async fn closed(&self) {
         while !self.closed.get() {
-            self.changed.notified().await;
+            self.ended.notified().await;
         }
     }
 }
@@ -177,9 +180,49 @@ async fn write(mut writer: OwnedWriteHalf, queue: Rc<Queue>) {
             if queue.closed.get() {
                 return;
             }
-            queue.changed.notified().await;
+            queue.filled.notified().await;
         } else if !matches!(timeout(STALL, writer.write_all(&bytes)).await, Ok(Ok(()))) {
             return queue.close();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::task::{LocalSet, spawn_local, yield_now};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_pushed_is_written_at_once_though_somebody_waits_for_the_end_too() {
+        LocalSet::new()
+            .run_until(async {
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                let mut far = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+                let (_reader, writer) = listener.accept().await.unwrap().0.into_split();
+                let queue = Rc::new(Queue::default());
+                let end = spawn_local({
+                    let queue = Rc::clone(&queue);
+                    async move { queue.closed().await }
+                });
+                yield_now().await;
+                spawn_local(write(writer, Rc::clone(&queue)));
+                yield_now().await;
+
+                let mut received = [0; 7];
+                for _ in 0..3 {
+                    assert!(queue.push(|out| out.extend_from_slice(b"media")));
+                    let read = timeout(Duration::from_secs(10), far.read_exact(&mut received));
+                    read.await.expect("it is written").unwrap();
+                    assert_eq!(&received, b"\0\x05media");
+                }
+                assert!(queue.push(|out| out.extend_from_slice(b"adieu")));
+                queue.close();
+                assert!(!queue.push(|out| out.extend_from_slice(b"never")));
+                timeout(Duration::from_secs(10), end).await.expect("it ends").unwrap();
+                far.read_exact(&mut received).await.unwrap();
+                assert_eq!(&received, b"\0\x05adieu");
+            })
+            .await;
     }
 }
