@@ -1,101 +1,77 @@
-//! Live: ffmpeg publishes, an operator asks for overlays, viewers of RTMP and FLV see them on the exact frames.
+//! Live: ffmpeg publishes, an operator asks for overlays, viewers over every output see them on the exact frames, and of
+//! everything else what was sent.
 
-use std::collections::{HashMap, HashSet};
-use std::time::{Duration, Instant};
+use std::collections::HashMap;
+use std::time::Duration;
 
-use onair::av::worker::Config;
-use serde_json::Value;
-use tokio::process::Child;
+use bytes::Bytes;
+use onair::codec::nal;
+use onair::media::{Frame, Kind, MediaTime, TrackId};
 
-use super::decode;
-use crate::support::{Channel, Fixture, Packet, Server, Viewer, fixture, http, in_time, tools};
-use crate::worker::material::{PATIENCE, WORKER};
+use super::stage::{Told, Wish, count, publish, server, shown, until_end};
+use super::{decode, number_and_overlay};
+use crate::support::hls::Rendition;
+use crate::support::webrtc::{Options, WhepPlayer};
+use crate::support::{Channel, Fixture, Packet, Server, Viewer, fixture, fmp4, http, in_time};
+use crate::worker::material;
 
 /// Slots in an ordinary run, over all channels. `ONAIR_LIVE_SLOTS=30` for more.
 const SLOTS: usize = 6;
+/// The splice begins no earlier before its first overlay: where frames are shown in another order than they are decoded, it
+/// waits for a place where that can be.
+const EARLIEST: i64 = 600;
+/// Every recording that is published here has pictures of this size.
+const SIZE: (usize, usize) = (320, 180);
 
-/// A white image of the lower third's shape.
-const WHITE: &[u8] = br##"<svg xmlns="http://www.w3.org/2000/svg" width="1920" height="324"><rect width="1920" height="324" fill="#fff"/></svg>"##;
-
-const BOUNDARY: &str = "----onair";
-
-async fn server() -> Server {
-    Server::with(|config| {
-        // One for the image, one for the burn-in.
-        let path = Some(WORKER.into());
-        config.worker = Config { path, pool: 2, stall_timeout: PATIENCE, ..Config::default() };
-        config.overlay.stall_timeout = PATIENCE;
-        config.overlay.hand_over_timeout = PATIENCE;
-        config.broadcast.window = Duration::from_secs(3600);
-        config.broadcast.window_frames = 1_000_000;
-        config.broadcast.resume_window = Duration::from_millis(1);
-    })
-    .await
+/// What came over one output. Times are in milliseconds of media time.
+struct Seen {
+    output: &'static str,
+    /// Presentation time and access unit of each picture, in the order of decoding.
+    pictures: Vec<(i64, Bytes)>,
+    sounds: Vec<Bytes>,
+    /// Decoding time of the last picture.
+    end: i64,
+    /// A file that plays.
+    file: (Vec<u8>, &'static str),
 }
 
-/// Publishes a recording in real time, over and over.
-fn publish(server: &Server, channel: &Channel, name: &str) -> Child {
-    let url = format!("rtmp://{}/live/{}", server.rtmp, channel.key);
-    let file = format!("{}/media-fixtures/{name}.flv", env!("CARGO_MANIFEST_DIR"));
-    let arguments = [
-        "-nostdin",
-        "-v",
-        "error",
-        "-re",
-        "-stream_loop",
-        "-1",
-        "-i",
-        &file,
-        "-c",
-        "copy",
-        "-f",
-        "flv",
-        &url,
-    ];
-    tools::start(tools::FFMPEG, arguments)
-}
-
-fn form(fields: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut body = Vec::new();
-    for (name, value) in fields {
-        let head = format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n");
-        body.extend_from_slice(&[head.as_bytes(), value, b"\r\n"].concat());
+impl Seen {
+    fn of_viewer(viewer: &Viewer) -> Self {
+        let (video, audio): (Vec<Packet>, Vec<Packet>) =
+            viewer.packets().into_iter().partition(Packet::is_video);
+        assert!(
+            video.windows(2).all(|pair| pair[0].dts < pair[1].dts),
+            "{}: decoding times rise",
+            viewer.protocol
+        );
+        Self {
+            output: viewer.protocol,
+            end: video.last().expect("pictures").dts,
+            pictures: video
+                .into_iter()
+                .map(|packet| (packet.dts + i64::from(packet.cts), packet.payload))
+                .collect(),
+            sounds: audio.into_iter().map(|packet| packet.payload).collect(),
+            file: (viewer.recording(), ".flv"),
+        }
     }
-    body.extend_from_slice(format!("--{BOUNDARY}--\r\n").as_bytes());
-    body
-}
 
-/// Asks for an overlay; gives its name.
-async fn ask(server: &Server, channel: &Channel, start: &str, millis: u64) -> String {
-    let duration = millis.to_string();
-    let fields: [(&str, &[u8]); 4] = [
-        ("image", WHITE),
-        ("format", b"lower_third"),
-        ("duration_ms", duration.as_bytes()),
-        ("start_ns", start.as_bytes()),
-    ];
-    let content_type = format!("multipart/form-data; boundary={BOUNDARY}");
-    let authorization = format!("Bearer {}", channel.key);
-    let headers = [("authorization", authorization.as_str()), ("content-type", content_type.as_str())];
-    let path = format!("/api/v1/channels/{}/overlays", channel.name);
-    let response = http::request(server.http, "POST", &path, &headers, &form(&fields)).await;
-    let (status, body) = (response.status, response.json().await);
-    assert_eq!(status, 202, "{body}");
-    body["id"].as_str().expect("a name").to_owned()
-}
-
-/// What has become of an overlay.
-async fn trace(server: &Server, id: &str) -> Value {
-    server.operator("GET", &format!("/api/v1/overlays/{id}"), None).await.json().await
-}
-
-/// A slot as its trace tells it, and how long the first picture took from the request on.
-struct Told {
-    start: Option<i64>,
-    first: i64,
-    last: i64,
-    delay: Duration,
-    took: Duration,
+    fn of_rendition(rendition: &Rendition) -> Self {
+        let tracks = fmp4::tracks(&rendition.init);
+        let samples = |audio: bool| {
+            let track = tracks.iter().find(|track| (&track.entry == b"mp4a") == audio);
+            rendition.samples(*track.expect("sound and picture"))
+        };
+        let pictures = samples(false);
+        assert!(pictures.windows(2).all(|pair| pair[0].dts < pair[1].dts), "HLS: decoding times rise");
+        Self {
+            output: "LL-HLS",
+            end: pictures.last().expect("pictures").dts,
+            pictures: pictures.into_iter().map(|sample| (sample.pts, sample.payload)).collect(),
+            sounds: samples(true).into_iter().map(|sample| sample.payload).collect(),
+            file: (rendition.file(), ".mp4"),
+        }
+    }
 }
 
 /// Asks for slots one after the other while a viewer watches.
@@ -105,31 +81,12 @@ async fn slots(server: &Server, channel: &Channel, viewer: &mut Viewer, count: u
     viewer.frames(200).await;
     for slot in 0..count {
         let newest = viewer.frame().await.dts;
-        let start = (slot % 2 == 1).then(|| (newest + 4_000) * 1_000_000 + 7_777_777 * slot as i64);
-        let asked = onair::clock::monotonic();
-        let text = start.map_or_else(|| "now".to_owned(), |start| start.to_string());
-        let id = ask(server, channel, &text, 1_000 + 333 * slot as u64).await;
-        let mut first_seen: Option<Instant> = None;
-        let trace = loop {
-            let packet = viewer.frame().await;
-            let trace = trace(server, &id).await;
-            let first = trace["first_pts_ns"].as_i64();
-            let shows = |first: i64| packet.is_video() && pts(&packet) * 1_000_000 >= first;
-            if first.is_some_and(shows) {
-                first_seen.get_or_insert_with(onair::clock::monotonic);
-            }
-            if trace["state"] == "over" {
-                break trace;
-            }
-        };
-        assert_eq!(trace["ended"], "completed", "{trace}");
-        told.push(Told {
-            start,
-            first: trace["first_pts_ns"].as_i64().expect("it was shown"),
-            last: trace["last_pts_ns"].as_i64().expect("it was shown"),
-            delay: Duration::from_nanos(trace["delay_ns"].as_u64().expect("a delay")),
-            took: first_seen.expect("it was seen").duration_since(asked),
-        });
+        let start = (newest + 4_000) * 1_000_000 + 7_777_777 * slot as i64;
+        let mut wish = Wish::white(1_000 + 333 * (slot as u64 % 8));
+        if slot % 2 == 1 {
+            wish.start = start.to_string();
+        }
+        told.push(shown(server, channel, viewer, &wish).await);
         // Some slots follow at once, others after the source is back.
         viewer.frames(if slot % 3 == 0 { 1 } else { 250 }).await;
     }
@@ -137,242 +94,172 @@ async fn slots(server: &Server, channel: &Channel, viewer: &mut Viewer, count: u
     told
 }
 
-/// What a viewer got is what the recording has, and the overlays on exactly the frames that were told.
-async fn check(viewer: &Viewer, name: &str, told: &[Told], size: (usize, usize)) {
-    let what = format!("{name} over {}", viewer.protocol);
+/// What came is what the recording has, and the overlays are on exactly the frames that were told. Gives the number of the
+/// picture at each time.
+async fn check(seen: &Seen, name: &str, told: &[Told]) -> HashMap<i64, u16> {
+    let what = format!("{name} over {}", seen.output);
     let original = Fixture::read(name);
-    let packets = viewer.packets();
-    let (video, audio): (Vec<&Packet>, Vec<&Packet>) = packets.iter().partition(|packet| packet.is_video());
-
     let sent = fixture::packets(&original.tags);
-    let (pictures, sound): (Vec<&Packet>, Vec<&Packet>) = sent.iter().partition(|packet| packet.is_video());
-    let begins = sound.iter().position(|packet| packet.payload == audio[0].payload).expect("its first sound");
-    for (place, packet) in audio.iter().enumerate() {
-        assert_eq!(packet.payload, sound[(begins + place) % sound.len()].payload, "{what}: sound {place}");
+    let (mut pictures, sound): (Vec<&Packet>, Vec<&Packet>) =
+        sent.iter().partition(|packet| packet.is_video());
+
+    let begins = sound.iter().position(|packet| packet.payload == seen.sounds[0]).expect("its first sound");
+    for (place, payload) in seen.sounds.iter().enumerate() {
+        assert_eq!(payload, &sound[(begins + place) % sound.len()].payload, "{what}: sound {place}");
     }
 
-    let mut times: Vec<i64> = video.iter().map(|packet| pts(packet)).collect();
-    assert!(video.windows(2).all(|pair| pair[0].dts < pair[1].dts), "{what}: decoding times rise");
-    times.sort_unstable();
-    let seen = decode(&viewer.recording(), size).await;
-    assert_eq!(seen.len(), times.len(), "{what}: every picture is decoded");
-    let begins = usize::from(seen[0].0);
+    let mut shown = seen.pictures.clone();
+    shown.sort_unstable_by_key(|(pts, _)| *pts);
+    let (file, suffix) = &seen.file;
+    let decoded = decode(file, suffix, SIZE, number_and_overlay).await;
+    assert_eq!(decoded.len(), shown.len(), "{what}: every picture is decoded");
     // The publisher is cut off anywhere: of what is shown after the last frame is decoded, some may be missing.
-    let end = video.last().expect("pictures").dts;
-    let whole = seen.iter().zip(&times).enumerate().take_while(|(_, (_, pts))| **pts <= end);
-    for (place, ((number, lower_edge), pts)) in whole {
-        let wanted = (begins + place) % pictures.len();
-        assert_eq!(usize::from(*number), wanted, "{what}: in order, at {pts} ms");
-        let slot = told.iter().any(|told| (told.first..=told.last).contains(&(pts * 1_000_000)));
-        assert_eq!(*lower_edge > 250, slot, "{what}: at {pts} ms the lower edge is {lower_edge}");
+    shown.retain(|(pts, _)| *pts <= seen.end);
+    let begins = usize::from(decoded[0].0);
+    pictures.sort_unstable_by_key(|packet| packet.dts + i64::from(packet.cts));
+    let originals: Vec<&Packet> =
+        (0..shown.len()).map(|place| pictures[(begins + place) % pictures.len()]).collect();
+    let mut numbers = HashMap::new();
+    for (place, ((pts, _), (number, overlaid))) in shown.iter().zip(&decoded).enumerate() {
+        assert_eq!(usize::from(*number), (begins + place) % pictures.len(), "{what}: in order, at {pts} ms");
+        assert_eq!(*overlaid, told.iter().any(|told| told.is_on(*pts)), "{what}: at {pts} ms");
+        numbers.insert(*pts, *number);
     }
-    for told in told.iter().filter_map(|told| Some((told.start?, told))) {
-        let (start, told) = told;
-        let first = times.iter().find(|pts| **pts * 1_000_000 >= start).expect("a picture");
+    for told in told {
+        let Some(start) = told.start else { continue };
+        let (first, _) = shown.iter().find(|(pts, _)| pts * 1_000_000 >= start).expect("a picture");
         assert_eq!(told.first, first * 1_000_000, "{what}: the first picture at or after the start");
     }
-    let units: HashSet<&[u8]> = pictures.iter().map(|packet| &packet.payload[..]).collect();
-    let strange = video.iter().filter(|packet| !units.contains(&packet.payload[..])).count();
-    let spliced = video.len() - strange;
-    assert!(spliced > 0 && strange > 0, "{what}");
-    println!("{what}: {} pictures, {strange} of them by the worker", video.len());
+    let times: Vec<i64> = shown.iter().map(|(pts, _)| *pts).collect();
+    let spliced: Vec<bool> =
+        shown.iter().zip(&originals).map(|((_, payload), original)| *payload != original.payload).collect();
+    let keyframes: Vec<bool> = originals.iter().map(|packet| packet.keyframe).collect();
+    check_splices(&what, &times, &spliced, &keyframes, told);
+    numbers
 }
 
-const fn pts(packet: &Packet) -> i64 {
-    packet.dts + packet.cts as i64
+/// Access units are the source's but from just before an overlay up to the next keyframe after it.
+fn check_splices(what: &str, times: &[i64], spliced: &[bool], keyframes: &[bool], told: &[Told]) {
+    let mut explained = 0;
+    let mut place = 0;
+    for run in spliced.chunk_by(|one, other| one == other) {
+        let (from, until) = (place, place + run.len());
+        place = until;
+        if !run[0] {
+            continue;
+        }
+        let within = |told: &&Told| (times[from]..=times[until - 1]).contains(&(told.first / 1_000_000));
+        let slots: Vec<&Told> = told.iter().filter(within).collect();
+        let (Some(first), Some(last)) = (slots.first(), slots.last()) else {
+            panic!("{what}: the access units from {} ms on are strange for no reason", times[from]);
+        };
+        let early = first.first / 1_000_000 - times[from];
+        assert!(early <= EARLIEST, "{what}: the splice begins {early} ms before {first:?}");
+        let after = (from..until).filter(|place| times[*place] * 1_000_000 > last.last);
+        let ignored: Vec<usize> = after.filter(|place| keyframes[*place]).collect();
+        assert!(ignored.is_empty(), "{what}: keyframes after {last:?} that are no way back: {ignored:?}");
+        assert!(until == times.len() || keyframes[until], "{what}: back at {} ms", times[until]);
+        explained += slots.len();
+    }
+    assert_eq!(explained, told.len(), "{what}: every slot has its splice");
+    let by_worker = spliced.iter().filter(|spliced| **spliced).count();
+    println!("{what}: {} pictures, {by_worker} of them by the worker, the others bit for bit", times.len());
 }
 
-async fn broadcast(name: &str, size: (usize, usize), count: usize) -> Vec<Told> {
-    let server = server().await;
+/// Every picture once and in order, the overlays on the same pictures as everywhere else, and as far apart in time. There may be
+/// another conversion on the way, so that nothing is said of bits.
+async fn check_whep(player: &WhepPlayer, name: &str, told: &[Told], numbers: &HashMap<i64, u16>) {
+    let what = format!("{name} over WHEP");
+    player.assert_no_gap(Kind::Video);
+    let frame = |data: &[u8]| Frame {
+        track: TrackId(0),
+        pts: MediaTime::ZERO,
+        dts: MediaTime::ZERO,
+        keyframe: false,
+        disposable: false,
+        payload: nal::from_annex_b(data).expect("Annex B"),
+    };
+    let frames: Vec<Frame> = player.pictures.iter().map(|picture| frame(&picture.data)).collect();
+    assert!(material::has_no_b_frames(&frames), "{what}");
+    let decoded = material::decode(&frames, SIZE.0, SIZE.1).await;
+    assert_eq!(decoded.len(), frames.len(), "{what}: every picture is decoded");
+    let seen: Vec<(u16, bool)> = decoded.iter().map(number_and_overlay).collect();
+    let all = fixture::packets(&Fixture::read(name).tags).iter().filter(|packet| packet.is_video()).count();
+    for (place, (number, _)) in seen.iter().enumerate() {
+        let wanted = (usize::from(seen[0].0) + place) % all;
+        assert_eq!(usize::from(*number), wanted, "{what}: in order, picture {place}");
+    }
+    let ticks = player.ticks(Kind::Video);
+    let mut overlaid = Vec::new();
+    let mut place = 0;
+    for run in seen.chunk_by(|one, other| one.1 == other.1) {
+        let (first, last) = (place, place + run.len() - 1);
+        if run[0].1 {
+            overlaid.push((run[0].0, run[run.len() - 1].0, (ticks[last] - ticks[first] + 45) / 90));
+        }
+        place = last + 1;
+    }
+    // Slots that touch each other look like one.
+    let number = |nanos: i64| numbers[&(nanos / 1_000_000)];
+    let told: Vec<(u16, u16, i64)> = told
+        .iter()
+        .map(|told| (number(told.first), number(told.last), (told.last - told.first) / 1_000_000))
+        .collect();
+    assert_eq!(
+        overlaid, told,
+        "{what}: first and last picture with an overlay, and milliseconds between them"
+    );
+    println!("{what}: {} pictures", seen.len());
+}
+
+/// Watches until the broadcast is over.
+async fn watch(mut player: WhepPlayer) -> WhepPlayer {
+    while !player.gone {
+        in_time("something over WebRTC", player.step()).await;
+    }
+    player
+}
+
+async fn broadcast(name: &'static str, count: usize) -> Vec<Told> {
+    let server = server(|_| {}).await;
     let channel = server.channel("kitchen").await;
     let mut publisher = publish(&server, &channel, name);
     server.until_live("kitchen", true).await;
+    server.until_tracks("kitchen", 2).await;
     let [mut rtmp, mut flv] = Viewer::of_each(&server, "kitchen").await;
+    let whep = WhepPlayer::with(&server, "kitchen", Options::default()).await;
+    let playlist = http::request(server.http, "GET", "/hls/kitchen/index.m3u8", &[], b"").await;
     let watching = tokio::spawn(async move {
-        flv.until_end().await;
+        until_end(&mut flv).await;
         flv
     });
+    let whep = tokio::spawn(watch(whep));
     let told = slots(&server, &channel, &mut rtmp, count).await;
     publisher.kill().await.expect("ffmpeg ends");
-    rtmp.until_end().await;
+    until_end(&mut rtmp).await;
     let flv = watching.await.expect("a viewer");
-    for viewer in [&rtmp, &flv] {
-        check(viewer, name, &told, size).await;
-    }
+    let whep = whep.await.expect("a viewer");
+    let rendition = Rendition::of_ended(&server, playlist).await;
+    let numbers = check(&Seen::of_viewer(&rtmp), name, &told).await;
+    check(&Seen::of_viewer(&flv), name, &told).await;
+    check(&Seen::of_rendition(&rendition), name, &told).await;
+    assert!(!rendition.playlist.contains("DISCONTINUITY"), "{}", rendition.playlist);
+    assert_eq!(rendition.playlist.matches("#EXT-X-MAP").count(), 1, "{}", rendition.playlist);
+    check_whep(&whep, name, &told, &numbers).await;
     told
 }
 
-#[tokio::test]
-async fn overlays_are_on_the_exact_frames_over_rtmp_and_flv() {
-    let slots = std::env::var("ONAIR_LIVE_SLOTS").ok().and_then(|slots| slots.parse().ok()).unwrap_or(SLOTS);
-    let each = slots.div_ceil(3);
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn overlays_are_on_the_exact_frames_over_every_output() {
+    let each = count("ONAIR_LIVE_SLOTS", SLOTS).div_ceil(3);
+    // WHEP viewers of the second get a conversion without B-frames.
     let (plain, reordered, fast) = tokio::join!(
-        broadcast("h264-aac", (320, 180), each),
-        broadcast("h264-bframes-aac", (320, 180), each),
-        broadcast("60fps", (320, 180), each),
+        broadcast("h264-aac", each),
+        broadcast("h264-bframes-aac", each),
+        broadcast("60fps", each),
     );
-    let mut took: Vec<Duration> = Vec::new();
-    for told in plain.iter().chain(&reordered).chain(&fast) {
-        println!("first at {} ns, delay {:?}", told.first, told.delay);
-        took.extend(told.start.is_none().then_some(told.took));
-    }
-    took.sort_unstable();
-    println!("from the request to the first picture with the overlay at a viewer: {took:?}");
-}
-
-/// Processor time that each living worker of this process has used.
-fn used() -> HashMap<u32, Duration> {
-    let own = std::process::id().to_string();
-    let of = |pid: u32| {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        let (name, rest) = stat.rsplit_once(") ")?;
-        let fields: Vec<&str> = rest.split(' ').collect();
-        let (parent, user, system) = (fields.get(1)?, fields.get(11)?, fields.get(12)?);
-        if !name.ends_with("(onair-worker") || *parent != own {
-            return None;
-        }
-        // In hundredths of a second (proc_pid_stat(5); USER_HZ is 100 on Linux).
-        let ticks = user.parse::<u64>().ok()? + system.parse::<u64>().ok()?;
-        Some((pid, Duration::from_millis(ticks * 10)))
-    };
-    let processes = std::fs::read_dir("/proc").expect("proc").filter_map(Result::ok);
-    processes.filter_map(|entry| of(entry.file_name().to_str()?.parse().ok()?)).collect()
-}
-
-/// Sends a signal to all workers of this process that have worked.
-fn signal(signal: libc::c_int) -> usize {
-    let at_work = used().into_iter().filter(|(_, time)| *time >= Duration::from_millis(100));
-    // SAFETY: the processes are children of this one, and living a moment ago.
-    at_work.filter(|(pid, _)| unsafe { libc::kill(pid.cast_signed(), signal) } == 0).count()
-}
-
-/// Asks for an overlay, and does something to its worker once it is on the air; gives its trace.
-async fn harmed(
-    server: &Server,
-    channel: &Channel,
-    viewer: &mut Viewer,
-    mut harm: impl FnMut() -> usize,
-) -> Value {
-    let id = ask(server, channel, "now", 4_000).await;
-    let mut harmed = 0;
-    loop {
-        viewer.frame().await;
-        let trace = trace(server, &id).await;
-        match trace["state"].as_str() {
-            Some("on_air") if harmed == 0 => harmed = harm(),
-            Some("over") => {
-                assert!(harmed > 0, "a worker was at work: {trace}");
-                return trace;
-            }
-            _ => {}
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_worker_that_is_killed_while_it_draws_is_replaced_and_no_picture_is_lost() {
-    // Its workers are this process' only ones: the test runs in a process of its own.
-    if !alone("a_worker_that_is_killed_while_it_draws_is_replaced_and_no_picture_is_lost").await {
-        return;
-    }
-    let server = server().await;
-    let channel = server.channel("kitchen").await;
-    let mut publisher = publish(&server, &channel, "h264-aac");
-    server.until_live("kitchen", true).await;
-    let mut viewer = Viewer::rtmp(&server, "kitchen").await;
-    viewer.frames(100).await;
-    let trace = harmed(&server, &channel, &mut viewer, || signal(libc::SIGKILL)).await;
-    assert_eq!(trace["ended"], "completed", "{trace}");
-    assert_eq!(trace["frames"], 120, "{trace}");
-    viewer.frames(200).await;
-    publisher.kill().await.expect("ffmpeg ends");
-    viewer.until_end().await;
-    let told = Told {
-        start: None,
-        first: trace["first_pts_ns"].as_i64().expect("it was shown"),
-        last: trace["last_pts_ns"].as_i64().expect("it was shown"),
-        delay: Duration::ZERO,
-        took: Duration::ZERO,
-    };
-    check(&viewer, "h264-aac", &[told], (320, 180)).await;
-}
-
-/// Whether this is a process that was started for this test alone; if not, starts one and waits for it.
-async fn alone(test: &str) -> bool {
-    const MARK: &str = "ONAIR_TEST_ALONE";
-    if std::env::var_os(MARK).is_some() {
-        return true;
-    }
-    let program = std::env::current_exe().expect("this program");
-    let name = format!("overlay::live::{test}");
-    let run = tokio::process::Command::new(program).args(["--exact", &name]).env(MARK, "1").output();
-    let output = in_time("the test", run).await.expect("it runs");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && said.contains("1 passed"), "{said}");
-    false
-}
-
-/// Prints figures; nothing depends on how fast the machine is. `ONAIR_LIVE_SLOTS` says how many slots.
-#[tokio::test]
-async fn what_an_overlay_costs_at_720p() {
-    let count = std::env::var("ONAIR_LIVE_SLOTS").ok().and_then(|slots| slots.parse().ok()).unwrap_or(2);
-    let server = server().await;
-    let channel = server.channel("kitchen").await;
-    let mut publisher = publish(&server, &channel, "demo");
-    server.until_live("kitchen", true).await;
-    let mut viewer = Viewer::rtmp(&server, "kitchen").await;
-    viewer.frames(200).await;
-    let (mut took, mut delays) = (Vec::new(), Vec::new());
-    for slot in 0..count {
-        let before = used();
-        let mut after = before.clone();
-        let asked = onair::clock::monotonic();
-        let millis = if slot == 0 { 10_000 } else { 1_000 };
-        let id = ask(&server, &channel, "now", millis).await;
-        let mut arrivals: Vec<(i64, Instant)> = Vec::new();
-        let trace = loop {
-            let packet = viewer.frame().await;
-            if packet.is_video() {
-                arrivals.push((pts(&packet) * 1_000_000, onair::clock::monotonic()));
-            }
-            if arrivals.len() % 5 == 4 {
-                after.extend(used());
-            }
-            // Not at every frame: this is measured.
-            if arrivals.len() % 30 == 29 {
-                let trace = trace(&server, &id).await;
-                if trace["state"] == "over" {
-                    break trace;
-                }
-            }
-        };
-        assert_eq!(trace["ended"], "completed", "{trace}");
-        let first = trace["first_pts_ns"].as_i64().expect("it was shown");
-        let (_, seen) = arrivals.iter().find(|(pts, _)| *pts == first).expect("it was seen");
-        took.push(seen.duration_since(asked));
-        delays.push(Duration::from_nanos(trace["delay_ns"].as_u64().expect("a delay")));
-        // Up to the source's next keyframe.
-        for frame in 0.. {
-            viewer.frame().await;
-            if frame % 5 == 4 {
-                after.extend(used());
-                if server.metrics().await.value("onair_programmes_spliced") == 0.0 {
-                    break;
-                }
-            }
-        }
-        if slot == 0 {
-            let earlier = |pid: &u32| before.get(pid).copied().unwrap_or_default();
-            let time: Duration = after.iter().map(|(pid, time)| *time - earlier(pid)).sum();
-            println!(
-                "720p30, a slot of 10 s, with the way in and out: {time:?} of the workers' processor time"
-            );
-        }
-        viewer.frames(40 + 17 * slot).await;
-    }
-    publisher.kill().await.expect("ffmpeg ends");
-    took.sort_unstable();
+    let mut delays: Vec<Duration> =
+        plain.iter().chain(&reordered).chain(&fast).map(|told| told.delay).collect();
     delays.sort_unstable();
-    println!("from the request to the first picture with the overlay at a viewer: {took:?}");
-    println!("delay: {delays:?}");
+    println!("{} slots; delays: {delays:?}", delays.len());
 }

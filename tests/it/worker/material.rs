@@ -126,9 +126,14 @@ impl Picture {
 
     /// The number that the fixtures have at the top.
     pub fn number(&self) -> u16 {
+        self.number_within(0, 0, self.width, self.height)
+    }
+
+    /// The same of a picture that was made small, and lies here.
+    pub fn number_within(&self, x: usize, y: usize, width: usize, height: usize) -> u16 {
         (0..16).fold(0, |number, block| {
-            let at = (2 * block + 1) * self.width / 32;
-            let white = self.mean(at - 1, self.height / 16 - 1, 3, 3) > 128;
+            let at = x + (2 * block + 1) * width / 32;
+            let white = self.mean(at - 1, y + height / 16 - 1, 3, 3) > 128;
             number << 1 | u16::from(white)
         })
     }
