@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::cut::{first_candidate, first_shown};
 use super::message::{Order, Why};
 use super::window::Window;
-use super::worker::{Splice, Worker};
+use super::worker::Splice;
 use super::{LEAD, Output, Splicer, State};
 use crate::codec::h264::AccessUnit;
 use crate::hub::{Item, Tracks};
@@ -161,7 +161,7 @@ impl Splicer {
                 self.pass(frame);
                 self.begin(now);
             }
-            State::Prime => match before.filter(|_| advances && self.may_enter(frame.pts)) {
+            State::Prime => match before.filter(|_| advances && self.may_enter(&frame)) {
                 Some(bound) => {
                     self.state = State::Enter(Enter { held: vec![frame], bound, cut: None, since: now });
                     self.find_cut();
@@ -219,10 +219,15 @@ impl Splicer {
     }
 
     /// Whether source frames may be kept from this one on, which is later than all before it.
-    fn may_enter(&self, pts: MediaTime) -> bool {
-        let caught_up = self.worker.as_ref().is_some_and(Worker::has_caught_up);
+    fn may_enter(&self, frame: &Frame) -> bool {
+        let Some(worker) = &self.worker else { return false };
         let lead = if self.order.is_uneven() { UNEVEN_LEAD } else { MediaTime::ZERO };
-        caught_up && self.windows.iter().any(|window| window.is_due(pts + lead))
+        let mut due = self.windows.iter().filter(|window| window.is_due(frame.pts + lead));
+        match worker.has_caught_up() {
+            true => due.next().is_some(),
+            // One that begins as soon as it can, can wait.
+            false => worker.is_near(frame.dts) && due.any(|window| window.start.is_some()),
+        }
     }
 
     /// Another frame than the first that is kept may be the cut: those before it go through.

@@ -14,6 +14,9 @@ use crate::media::{Codec, Frame, MediaTime, Track};
 
 /// Frames that are on their way to a worker and back at any time.
 const CAUGHT_UP: usize = 4;
+/// A worker that had caught up may be so far behind where a slot begins that has its time: viewers wait for so long, and the
+/// overlay is on the frame that was asked for.
+const NEARLY: MediaTime = MediaTime::from_millis(500);
 
 /// A worker that was started.
 #[derive(Debug)]
@@ -24,18 +27,25 @@ pub(super) struct Worker {
     track: Option<Arc<Track>>,
     /// It has worked off a frame.
     works: bool,
+    /// It had caught up.
+    was_ready: bool,
     /// When it was heard of last, or got work after it had none.
     heard: Instant,
 }
 
 impl Worker {
     const fn new(now: Instant) -> Self {
-        Self { before: VecDeque::new(), track: None, works: false, heard: now }
+        Self { before: VecDeque::new(), track: None, works: false, was_ready: false, heard: now }
     }
 
     /// Whether it has no more frames before it than are on their way at any time.
     pub fn has_caught_up(&self) -> bool {
         self.works && self.before.len() <= CAUGHT_UP
+    }
+
+    /// Whether it had caught up and is not far behind the frame of this decoding time.
+    pub fn is_near(&self, dts: MediaTime) -> bool {
+        self.was_ready && self.before.front().is_none_or(|before| dts - *before <= NEARLY)
     }
 
     /// When it is given up if nothing is heard of it: as long as it has work, and as long as its end is waited for.
@@ -122,6 +132,7 @@ impl Splicer {
                     worker.before.pop_front();
                 }
                 if worker.has_caught_up() {
+                    worker.was_ready = true;
                     self.ready();
                 }
             }

@@ -48,7 +48,10 @@ async fn viewers_of_the_source_see_what_was_sent_while_the_programme_has_an_over
     let id = overlays.ask(&channel, request).await.expect("a good image");
 
     let (mut of_source, mut of_programme) = (Vec::new(), Vec::new());
+    // In real time: a worker that is far behind would not be let in.
+    let mut frame_time = tokio::time::interval(Duration::from_millis(33));
     for (place, frame) in sent.iter().enumerate().skip(1) {
+        frame_time.tick().await;
         publisher.write(frame.clone());
         if place == 40 {
             in_time("a worker", async {
@@ -58,9 +61,9 @@ async fn viewers_of_the_source_see_what_was_sent_while_the_programme_has_an_over
             })
             .await;
         }
-        // In step, as time would have it.
-        read(&mut source, &mut of_source, place.saturating_sub(4)).await;
-        read(&mut programme, &mut of_programme, place.saturating_sub(4)).await;
+        // Nobody falls out of the ring.
+        read(&mut source, &mut of_source, place.saturating_sub(20)).await;
+        read(&mut programme, &mut of_programme, place.saturating_sub(20)).await;
     }
     drop(publisher);
     read(&mut programme, &mut of_programme, sent.len()).await;

@@ -1,5 +1,7 @@
 //! Single slots: phases, exact frames, the ways in and out.
 
+use std::time::Duration;
+
 use super::model::read;
 use super::random::Random;
 use super::source::{Shape, interleave};
@@ -53,6 +55,34 @@ fn a_slot_goes_through_all_phases_and_leaves_nothing_behind() {
     // The worker works only around the slot.
     let by_worker = stage.pictures().iter().filter(|(_, picture)| picture.by_worker).count();
     assert_eq!(by_worker, 90, "from the slot's start to the next keyframe at 8 s");
+}
+
+#[test]
+fn a_slot_has_its_frame_though_the_worker_is_a_little_behind_and_one_without_waits_for_it() {
+    for (start, first) in [(Some(5_000), 5_000..5_001), (None, 5_100..5_400)] {
+        let mut stage = Stage::new(&Shape::PLAIN, 1);
+        let items = items(&Shape::PLAIN, 12.0);
+        for (at, item) in &items {
+            if *at == ms(3_000) && start.is_some() {
+                stage.ask(1, start.map(ms), ms(2_000));
+            }
+            if *at == ms(3_000) {
+                stage.expect(ms(6_000));
+            }
+            if *at == ms(4_800) {
+                stage.hold_up(Duration::from_millis(400));
+            }
+            if *at == ms(5_000) && start.is_none() {
+                stage.ask(1, None, ms(2_000));
+            }
+            stage.source(*at, item.clone());
+        }
+        stage.check_programme(&items);
+        let drawn = stage.drawn(1);
+        assert!(first.contains(&drawn[0].as_millis()), "{start:?}: {:?}", drawn[0]);
+        let delay = stage.delay(1).expect("it was shown");
+        assert!((start.is_some()) == (delay > Duration::from_millis(100)), "{start:?}: {delay:?}");
+    }
 }
 
 #[test]

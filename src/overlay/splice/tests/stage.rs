@@ -114,6 +114,12 @@ impl Stage {
         self.carry_out();
     }
 
+    /// The worker does nothing for a while.
+    pub fn hold_up(&mut self, time: Duration) {
+        let worker = self.worker.as_mut().expect("a worker to hold up");
+        worker.busy_until = Some(worker.busy_until.map_or(self.now, |until| until.max(self.now)) + time);
+    }
+
     pub fn expect(&mut self, until: MediaTime) {
         let until = self.epoch + until.since(MediaTime::ZERO);
         self.splicer.expect(until, self.now);
