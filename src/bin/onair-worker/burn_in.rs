@@ -11,6 +11,9 @@ use crate::link::Link;
 use crate::overlay::Compositor;
 use crate::picture::{Decoder, Encoded, Encoder, Measure, Picture, Profile, Settings, track};
 
+/// An encoder is opened ahead of the cut, once the source's frame rate is known from so many frames.
+const MEASURED: usize = 8;
+
 /// Draws until the server says stop, or closes the pipe.
 pub fn run(link: &mut Link, job: BurnIn) -> Result<(), JobError> {
     let mut work = Work::new(job);
@@ -116,6 +119,9 @@ impl Work {
                 Some(cut) => self.give(picture, cut)?,
                 None => {
                     self.compositor.prepare(&picture);
+                    if self.encoder.is_none() && self.measure.frames() >= MEASURED {
+                        self.encoder = Some(self.open(Settings::of(&picture))?);
+                    }
                     self.retained.push_back(picture);
                     if self.retained.len() > RETAINED_PICTURES {
                         self.let_go = self.retained.pop_front().map(|picture| picture.pts).max(self.let_go);
@@ -137,6 +143,9 @@ impl Work {
         }
         let cut = Cut { pts, delay: pts - dts };
         self.cut = Some(cut);
+        if let Some(encoder) = &mut self.encoder {
+            encoder.follow(&self.measure);
+        }
         std::mem::take(&mut self.retained).into_iter().try_for_each(|picture| self.give(picture, cut))
     }
 
@@ -146,29 +155,27 @@ impl Work {
             return Ok(());
         }
         let settings = Settings::of(&picture);
-        let fresh = match &mut self.encoder {
-            Some(encoder) if encoder.settings() == settings => false,
-            encoder => {
-                if let Some(mut old) = encoder.take() {
-                    old.drain(&mut self.encoded)?;
-                }
-                // The source's parameter sets go on to hold in decoders that keep them from before.
-                let record = self
-                    .decoder
-                    .as_ref()
-                    .and_then(|decoder| ConfigRecord::parse(&decoder.track().config).ok());
-                let set_id = record.map_or(0, |record| record.free_set_id());
-                let encoding = self.job.encoding;
-                *encoder = Some(Encoder::open(settings, encoding, Profile::High, &self.measure, set_id)?);
-                true
+        if self.encoder.as_ref().is_none_or(|encoder| encoder.settings() != settings) {
+            if let Some(mut old) = self.encoder.take() {
+                old.drain(&mut self.encoded)?;
             }
-        };
+            self.encoder = Some(self.open(settings)?);
+        }
+        let fresh = self.encoder.as_ref().is_some_and(Encoder::is_fresh);
         let keyframe = fresh || picture.keyframe || std::mem::take(&mut self.keyframe_wanted);
         let picture = self.compositor.draw(picture)?;
         if let Some(encoder) = &mut self.encoder {
             encoder.encode(picture, keyframe, &mut self.encoded)?;
         }
         self.give_encoded(cut)
+    }
+
+    fn open(&self, settings: Settings) -> Result<Encoder, JobError> {
+        // The source's parameter sets go on to hold in decoders that keep them from before.
+        let record =
+            self.decoder.as_ref().and_then(|decoder| ConfigRecord::parse(&decoder.track().config).ok());
+        let set_id = record.map_or(0, |record| record.free_set_id());
+        Encoder::open(settings, self.job.encoding, Profile::High, &self.measure, set_id)
     }
 
     fn give_encoded(&mut self, cut: Cut) -> Result<(), JobError> {

@@ -15,13 +15,14 @@ async fn what_an_overlay_costs_at_720p() {
     server.until_live("kitchen", true).await;
     let mut viewer = Viewer::rtmp(&server, "kitchen").await;
     viewer.frames(200).await;
-    let (mut took, mut delays) = (Vec::new(), Vec::new());
+    let (mut accepted, mut took, mut delays) = (Vec::new(), Vec::new(), Vec::new());
     for slot in 0..count {
         let before = used();
         let mut after = before.clone();
         let asked = onair::clock::monotonic();
         let millis = if slot == 0 { 10_000 } else { 1_000 };
         let id = ask(&server, &channel, &Wish::white(millis)).await;
+        accepted.push(onair::clock::monotonic().duration_since(asked));
         let mut arrivals: Vec<(i64, Instant)> = Vec::new();
         let trace = loop {
             let packet = viewer.frame().await;
@@ -64,8 +65,13 @@ async fn what_an_overlay_costs_at_720p() {
         viewer.frames(40 + 17 * slot).await;
     }
     publisher.kill().await.expect("ffmpeg ends");
-    took.sort_unstable();
-    delays.sort_unstable();
-    println!("from the request to the first picture with the overlay at a viewer: {took:?}");
-    println!("delay: {delays:?}");
+    println!("{}", percentiles("from the request to its answer", accepted));
+    println!("{}", percentiles("from the request to the first picture with the overlay at a viewer", took));
+    println!("{}", percentiles("the programme is late by", delays));
+}
+
+fn percentiles(what: &str, mut times: Vec<Duration>) -> String {
+    times.sort_unstable();
+    let at = |share: usize| times[(times.len() - 1) * share / 100];
+    format!("{what}: p50 {:?}, p95 {:?}, all {times:?}", at(50), at(95))
 }

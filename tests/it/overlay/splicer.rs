@@ -14,7 +14,7 @@ use onair::metrics::Metrics;
 use onair::overlay::splice::{Ask, Limits, Order, Output, Phase, Report, Shown, SlotEvent, Splicer, Why};
 
 use super::{decode, number_and_overlay};
-use crate::support::in_time;
+use crate::support::{Fixture, in_time, tools};
 use crate::worker::material::{Material, config};
 
 /// Slots in an ordinary run. `ONAIR_WORKER_SLOTS=1000` is the whole proof.
@@ -213,10 +213,10 @@ fn recording(programme: &[Item], source: &Track) -> Vec<u8> {
     out.to_vec()
 }
 
-async fn prove(name: &str, seed: u64, first_id: u64) -> u64 {
+/// Random slots on a recording are drawn exactly; gives how many they were.
+async fn prove(name: &str, material: &Material, seed: u64, first_id: u64) -> u64 {
     let mut random = Random(seed);
-    let material = Material::read(name, Kind::Video);
-    let source = looped(&material, if material.frames.len() > 300 { 2 } else { 3 });
+    let source = looped(material, if material.frames.len() > 300 { 2 } else { 3 });
     let length = source.iter().map(|frame| frame.pts).max().expect("pictures").as_millis();
     let plans = plans(first_id, length, &mut random);
     let mut rig = Rig::new(Workers::start(&config(), &Metrics::new()), &material.track);
@@ -290,9 +290,43 @@ async fn random_slots_are_drawn_exactly_by_the_real_worker() {
     let began = onair::clock::monotonic();
     let (mut slots, mut seed) = (0, 0);
     while slots < wanted || (seed as usize) < RECORDINGS.len() {
-        slots += prove(RECORDINGS[seed as usize % RECORDINGS.len()], seed, slots + 1).await;
+        let name = RECORDINGS[seed as usize % RECORDINGS.len()];
+        slots += prove(name, &Material::read(name, Kind::Video), seed, slots + 1).await;
         seed += 1;
     }
     let took = onair::clock::monotonic().duration_since(began);
     println!("{slots} slots in {took:?}");
+}
+
+/// The numbered pictures, encoded like this.
+async fn encoded(filter: &str, parameters: &str) -> Material {
+    let folder = tempfile::tempdir().expect("a directory");
+    let (source, path) = (Fixture::path("h264-aac"), folder.path().join("encoded.flv"));
+    let arguments = ["-nostdin", "-v", "error", "-i", source.to_str().expect("a path"), "-an", "-vf", filter];
+    let encoding = ["-c:v", "libx264", "-preset", "veryfast", "-g", "60", "-x264-params", parameters];
+    let all = arguments.iter().chain(&encoding).copied().chain([path.to_str().expect("a path")]);
+    tools::run(tools::FFMPEG, all).await;
+    Material::of(Fixture::of(&std::fs::read(path).expect("a recording")).tags, Kind::Video)
+}
+
+#[tokio::test]
+async fn b22_slots_are_exact_on_every_kind_of_h264() {
+    let mut large = Material::read("h264-aac", Kind::Video);
+    for frame in large.frames.iter_mut().skip(10).step_by(60) {
+        // An SEI message of 1 MB: user data, of a length of its own (ITU-T H.264 §7.3.2.3.1).
+        let message = [&[6, 5][..], &[255; 4112], &[16], &[0x55; 1_048_576], &[0x80]].concat();
+        let length = u32::try_from(message.len()).expect("a length").to_be_bytes();
+        frame.payload = [&length, &message[..], &frame.payload].concat().into();
+    }
+    let kinds = [
+        ("a pyramid of B-frames", encoded("null", "bframes=7:b-pyramid=normal:scenecut=0").await),
+        ("interlaced pictures", encoded("null", "interlaced=1:bframes=2:scenecut=0").await),
+        ("colours at full height", encoded("format=yuv422p", "bframes=0:scenecut=0").await),
+        ("access unit delimiters", encoded("null", "aud=1:scenecut=0").await),
+        ("many slices and references", encoded("null", "slices=4:ref=8:bframes=3:scenecut=0").await),
+        ("large SEI messages", large),
+    ];
+    for (seed, (kind, material)) in kinds.iter().enumerate() {
+        prove(kind, material, 100 + seed as u64, 1).await;
+    }
 }

@@ -13,17 +13,17 @@ use image::{
 };
 use onair::av::worker::ipc::{Size, Sprite, SpriteFrame};
 
-use super::{Budget, fitted, refused};
-use crate::error::JobError;
+use super::refused::{Refused, refused};
+use super::{Budget, fitted};
 
-impl From<ImageError> for JobError {
+impl From<ImageError> for Refused {
     fn from(error: ImageError) -> Self {
-        Self::Refused(format!("the image cannot be read: {error}"))
+        refused(format!("the image cannot be read: {error}"))
     }
 }
 
 /// Decodes all frames.
-pub fn decode(budget: &Budget<'_>) -> Result<Sprite, JobError> {
+pub fn decode(budget: &Budget<'_>) -> Result<Sprite, Refused> {
     let file = &budget.job.file[..];
     let format =
         image::guess_format(file).map_err(|_| refused("the file is none of PNG, JPEG, WebP, GIF and SVG"))?;
@@ -64,12 +64,12 @@ fn limits(budget: &Budget<'_>) -> Limits {
     limits
 }
 
-fn check(budget: &Budget<'_>, decoder: &impl ImageDecoder) -> Result<(), JobError> {
+fn check(budget: &Budget<'_>, decoder: &impl ImageDecoder) -> Result<(), Refused> {
     let (width, height) = decoder.dimensions();
     budget.check_size(width, height)
 }
 
-fn still(budget: &Budget<'_>, mut decoder: impl ImageDecoder) -> Result<Sprite, JobError> {
+fn still(budget: &Budget<'_>, mut decoder: impl ImageDecoder) -> Result<Sprite, Refused> {
     check(budget, &decoder)?;
     decoder.set_limits(limits(budget))?;
     let orientation = decoder.orientation()?;
@@ -84,7 +84,7 @@ fn still(budget: &Budget<'_>, mut decoder: impl ImageDecoder) -> Result<Sprite, 
 fn animation(
     budget: &Budget<'_>,
     decoded: impl Iterator<Item = Result<Frame, ImageError>>,
-) -> Result<Sprite, JobError> {
+) -> Result<Sprite, Refused> {
     let mut frames = Vec::new();
     let mut size = None;
     for frame in decoded {

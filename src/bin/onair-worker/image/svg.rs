@@ -8,8 +8,8 @@ use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::roxmltree::{Document, ParsingOptions};
 use resvg::usvg::{ImageHrefResolver, Options, Tree};
 
-use super::{fitted, refused};
-use crate::error::JobError;
+use super::fitted;
+use super::refused::{Refused, refused};
 
 /// Elements, attributes and texts of a file.
 const MOST_NODES: u32 = 20_000;
@@ -37,7 +37,7 @@ pub fn looks_like(file: &[u8]) -> bool {
 }
 
 /// Draws the file as large as it fits.
-pub fn draw(job: &ImageJob) -> Result<Sprite, JobError> {
+pub fn draw(job: &ImageJob) -> Result<Sprite, Refused> {
     let text = std::str::from_utf8(&job.file).map_err(|_| refused("the SVG is not UTF-8"))?;
     let parsing = ParsingOptions { nodes_limit: MOST_NODES, ..ParsingOptions::default() };
     let document = Document::parse_with_options(text, parsing)
@@ -59,7 +59,7 @@ pub fn draw(job: &ImageJob) -> Result<Sprite, JobError> {
 }
 
 /// Refuses what is more than a picture, with the reason.
-fn check(document: &Document<'_>) -> Result<(), JobError> {
+fn check(document: &Document<'_>) -> Result<(), Refused> {
     for element in document.descendants().filter(|node| node.is_element()) {
         let name = element.tag_name().name();
         if let Some((_, reason)) =

@@ -153,6 +153,11 @@ impl Encoder {
         self.settings
     }
 
+    /// Whether no picture has come yet: the first is a keyframe.
+    pub const fn is_fresh(&self) -> bool {
+        self.last_tick < 0
+    }
+
     /// Follows the source's bitrate.
     pub fn follow(&mut self, measure: &Measure) {
         let Some(source) = measure.bitrate() else { return };
