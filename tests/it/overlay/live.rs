@@ -5,15 +5,18 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
+use onair::codec::h264::AccessUnit;
 use onair::codec::nal;
-use onair::media::{Codec, Frame, Kind, MediaTime, TrackId};
+use onair::hub::Item;
+use onair::media::{Codec, Frame, Kind, MediaTime};
 
+use super::splicer::recording;
 use super::stage::{Told, Wish, count, publish, server, shown, until_end};
 use super::{decode, number_and_overlay};
 use crate::support::hls::Rendition;
 use crate::support::webrtc::recording::essence_of_payload;
 use crate::support::{Channel, Fixture, Packet, Server, Viewer, WhepPlayer, fixture, fmp4, http, in_time};
-use crate::worker::material;
+use crate::worker::material::{Material, has_no_b_frames};
 
 /// Slots in an ordinary run, over all channels. `ONAIR_LIVE_SLOTS=30` for more.
 const SLOTS: usize = 6;
@@ -184,25 +187,26 @@ fn check_splices(what: &str, times: &[i64], spliced: &[bool], keyframes: &[bool]
 async fn check_whep(player: &WhepPlayer, name: &str, told: &[Told], numbers: &HashMap<i64, u16>) {
     let what = format!("{name} over WHEP");
     player.assert_no_gap(Kind::Video);
-    let frame = |data: &[u8]| Frame {
-        track: TrackId(0),
-        pts: MediaTime::ZERO,
-        dts: MediaTime::ZERO,
-        keyframe: false,
-        disposable: false,
-        payload: nal::from_annex_b(data).expect("Annex B"),
+    let track = Material::read(name, Kind::Video).track;
+    let ticks = player.ticks(Kind::Video);
+    let frame = |data: &[u8], ticks: i64| {
+        let payload = nal::from_annex_b(data).expect("Annex B");
+        let keyframe = AccessUnit::inspect(&payload).expect("H.264").is_idr;
+        let pts = MediaTime::from_millis((ticks + 45) / 90);
+        Frame { track: track.id, pts, dts: pts, keyframe, disposable: false, payload }
     };
-    let frames: Vec<Frame> = player.pictures.iter().map(|picture| frame(&picture.data)).collect();
-    assert!(material::has_no_b_frames(&frames), "{what}");
-    let decoded = material::decode(&frames, SIZE.0, SIZE.1).await;
-    assert_eq!(decoded.len(), frames.len(), "{what}: every picture is decoded");
-    let seen: Vec<(u16, bool)> = decoded.iter().map(number_and_overlay).collect();
+    let frames: Vec<Frame> =
+        player.pictures.iter().zip(&ticks).map(|(picture, ticks)| frame(&picture.data, *ticks)).collect();
+    assert!(has_no_b_frames(&frames), "{what}");
+    let count = frames.len();
+    let items: Vec<Item> = frames.into_iter().map(Item::Frame).collect();
+    let seen = decode(&recording(&items, &track), ".flv", SIZE, number_and_overlay).await;
+    assert_eq!(seen.len(), count, "{what}: every picture is decoded");
     let all = fixture::packets(&Fixture::read(name).tags).iter().filter(|packet| packet.is_video()).count();
     for (place, (number, _)) in seen.iter().enumerate() {
         let wanted = (usize::from(seen[0].0) + place) % all;
         assert_eq!(usize::from(*number), wanted, "{what}: in order, picture {place}");
     }
-    let ticks = player.ticks(Kind::Video);
     let mut overlaid = Vec::new();
     let mut place = 0;
     for run in seen.chunk_by(|one, other| one.1 == other.1) {

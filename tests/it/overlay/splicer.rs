@@ -194,7 +194,7 @@ fn plans(first_id: u64, length: i64, random: &mut Random) -> Vec<Plan> {
 }
 
 /// The programme as an FLV file.
-fn recording(programme: &[Item], source: &Track) -> Vec<u8> {
+pub fn recording(programme: &[Item], source: &Track) -> Vec<u8> {
     let mut out = BytesMut::from(&file::header(false, true)[..]);
     let mut muxer = Muxer::default();
     let mut write = |tag: TagParts<'_>| file::write_tag(&mut out, tag.kind, tag.timestamp_ms, &tag.body);

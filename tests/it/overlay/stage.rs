@@ -122,7 +122,8 @@ impl Told {
 pub async fn shown(server: &Server, channel: &Channel, viewer: &mut Viewer, wish: &Wish<'_>) -> Told {
     let id = ask(server, channel, wish).await;
     loop {
-        viewer.frame().await;
+        // Not after every frame: the viewer is to keep step.
+        viewer.frames(10).await;
         let trace = trace(server, &id).await;
         if trace["state"] == "over" {
             assert_eq!(trace["ended"], "completed", "{trace}");
