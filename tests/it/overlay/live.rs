@@ -23,6 +23,8 @@ const SLOTS: usize = 6;
 /// The splice begins no earlier before its first overlay: where frames are shown in another order than they are decoded, it
 /// waits for a place where that can be.
 const EARLIEST: i64 = 600;
+/// No more pictures of any recording here are decoded ahead of one that is shown before them.
+const REORDERED: usize = 4;
 /// Every recording that is published here has pictures of this size.
 const SIZE: (usize, usize) = (320, 180);
 
@@ -203,7 +205,8 @@ async fn check_whep(player: &WhepPlayer, name: &str, told: &[Told], numbers: &Ha
     let seen = decode(&recording(&items, &track), ".flv", SIZE, number_and_overlay).await;
     assert_eq!(seen.len(), count, "{what}: every picture is decoded");
     let all = fixture::packets(&Fixture::read(name).tags).iter().filter(|packet| packet.is_video()).count();
-    for (place, (number, _)) in seen.iter().enumerate() {
+    // The publisher is cut off anywhere: the last pictures may be missing some of those that lie between them.
+    for (place, (number, _)) in seen.iter().enumerate().take(seen.len() - REORDERED) {
         let wanted = (usize::from(seen[0].0) + place) % all;
         assert_eq!(usize::from(*number), wanted, "{what}: in order, picture {place}");
     }

@@ -30,7 +30,19 @@ async fn decode<T>(
     let mut ffmpeg = Command::new(tools::FFMPEG)
         .args(["-nostdin", "-v", "error", "-xerror", "-i"])
         .arg(file.path())
-        .args(["-map", "0:v", "-vsync", "0", "-pix_fmt", "gray", "-f", "rawvideo", "-"])
+        .args([
+            "-map",
+            "0:v",
+            "-vsync",
+            "0",
+            "-enc_time_base",
+            "-1",
+            "-pix_fmt",
+            "gray",
+            "-f",
+            "rawvideo",
+            "-",
+        ])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
