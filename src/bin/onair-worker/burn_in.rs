@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use onair::av::worker::ipc::{BurnIn, FromWorker, RETAINED_PICTURES, ToWorker};
+use onair::av::worker::ipc::{BurnIn, FromWorker, Overlay, RETAINED_PICTURES, ToWorker};
 use onair::codec::h264::ConfigRecord;
 use onair::media::{Frame, Kind, MediaTime, Track};
 
@@ -21,7 +21,7 @@ pub fn run(link: &mut Link, job: BurnIn) -> Result<(), JobError> {
         match message {
             ToWorker::Track(track) => work.track(track)?,
             ToWorker::Frame(frame) => work.frame(&frame)?,
-            ToWorker::Overlay(overlay) => work.compositor.add(overlay)?,
+            ToWorker::Overlay(overlay) => work.overlay(overlay)?,
             ToWorker::Cancel { id, at } => work.compositor.cancel(id, at),
             ToWorker::Cut { dts, pts } => work.cut(dts, pts)?,
             ToWorker::Keyframe => work.keyframe_wanted = true,
@@ -100,6 +100,15 @@ impl Work {
         Ok(())
     }
 
+    /// What it is drawn with is made at once: nobody waits for it yet.
+    fn overlay(&mut self, overlay: Overlay) -> Result<(), JobError> {
+        self.compositor.add(overlay)?;
+        if let Some(picture) = self.retained.back() {
+            self.compositor.prepare(picture);
+        }
+        Ok(())
+    }
+
     fn frame(&mut self, frame: &Frame) -> Result<(), JobError> {
         self.measure.add(frame);
         let decoder = self.decoder.as_mut().ok_or(JobError::Unexpected("a frame before its track"))?;
@@ -120,7 +129,9 @@ impl Work {
                 None => {
                     self.compositor.prepare(&picture);
                     if self.encoder.is_none() && self.measure.frames() >= MEASURED {
-                        self.encoder = Some(self.open(Settings::of(&picture))?);
+                        let mut encoder = self.open(Settings::of(&picture))?;
+                        encoder.warm_up(&picture)?;
+                        self.encoder = Some(encoder);
                     }
                     self.retained.push_back(picture);
                     if self.retained.len() > RETAINED_PICTURES {

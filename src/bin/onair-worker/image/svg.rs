@@ -99,12 +99,12 @@ fn no_images() -> ImageHrefResolver<'static> {
 }
 
 /// Takes opacity out of a pixel's colours.
-pub fn demultiply(pixel: &mut [u8; 4]) {
+fn demultiply(pixel: &mut [u8; 4]) {
     let alpha = u32::from(pixel[3]);
     for colour in &mut pixel[..3] {
         *colour = match alpha {
             0 => 0,
-            // At most 255, but for resampling that overshoots.
+            // At most 255: no colour is more than its opacity.
             _ => ((u32::from(*colour) * 255 + alpha / 2) / alpha).min(255) as u8,
         };
     }

@@ -89,6 +89,8 @@ pub struct Encoder {
     inside: VecDeque<MediaTime>,
     /// Of the last picture that went in, on the encoder's clock.
     last_tick: i64,
+    /// No picture has come that was wanted.
+    fresh: bool,
     limit: u32,
 }
 
@@ -145,7 +147,7 @@ impl Encoder {
         .into_iter()
         .collect();
         let opened = video.open_as_with(codec, options).doing("opening the encoder")?;
-        Ok(Self { settings, encoding, opened, inside: VecDeque::new(), last_tick: -1, limit })
+        Ok(Self { settings, encoding, opened, inside: VecDeque::new(), last_tick: -1, fresh: true, limit })
     }
 
     /// What it is made for.
@@ -155,7 +157,18 @@ impl Encoder {
 
     /// Whether no picture has come yet: the first is a keyframe.
     pub const fn is_fresh(&self) -> bool {
-        self.last_tick < 0
+        self.fresh
+    }
+
+    /// Encodes a picture for nobody: the first takes several times as long as any other, as memory is touched for the first time.
+    ///
+    /// # Errors
+    /// When the library fails.
+    pub fn warm_up(&mut self, picture: &Picture) -> Result<(), JobError> {
+        let Picture { ref frame, pts, keyframe } = *picture;
+        self.encode(Picture { frame: frame.clone(), pts, keyframe }, true, &mut Vec::new())?;
+        self.fresh = true;
+        Ok(())
     }
 
     /// Follows the source's bitrate.
@@ -183,6 +196,7 @@ impl Encoder {
     ) -> Result<(), JobError> {
         let tick = picture.pts.to_ticks(CLOCK as u32).max(self.last_tick.saturating_add(1));
         self.last_tick = tick;
+        self.fresh = false;
         self.inside.push_back(picture.pts);
         picture.frame.set_pts(Some(tick));
         // The decoder's own would force the same type on the encoder.
