@@ -112,7 +112,7 @@ impl Stage {
                 2 => self.source(Item::Track(track(Codec::H264, how / 4))),
                 _ => self.source(Item::Track(track(Codec::Aac, how / 4))),
             },
-            _ if how % 2 == 0 => self.splicer.expect_nothing(),
+            _ if how.is_multiple_of(2) => self.splicer.expect_nothing(),
             _ => self.splicer.expect(self.now + Duration::from_millis(u64::from(how) * 10), self.now),
         }
     }
@@ -147,7 +147,7 @@ impl Stage {
         self.asked += 1;
         self.open.insert(self.asked);
         let later = MediaTime::from_millis(i64::from(how) * 40);
-        let start = (how % 3 > 0).then(|| self.splicer.newest().unwrap_or_default() + later);
+        let start = (!how.is_multiple_of(3)).then(|| self.splicer.newest().unwrap_or_default() + later);
         let duration = MediaTime::from_millis(1 + i64::from(how % 8) * 300);
         self.splicer.ask(Ask { id: OverlayId(self.asked), start, duration }, self.now);
     }

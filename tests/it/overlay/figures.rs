@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::stage::{Wish, ask, count, publish, server, trace, used};
+use super::stage::{TURN, Wish, ask, count, publish, server, trace, used};
 use crate::support::Viewer;
 
 /// Prints figures; nothing depends on how fast the machine is. `ONAIR_LIVE_SLOTS` says how many slots.
 #[tokio::test]
 async fn what_an_overlay_costs_at_720p() {
+    let _turn = TURN.lock().await;
     let count = count("ONAIR_LIVE_SLOTS", 2);
     let server = server(|_| {}).await;
     let channel = server.channel("kitchen").await;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::stage::{Told, Wish, alone, ask, count, publish, server, trace, until_end, used};
+use super::stage::{TURN, Told, Wish, alone, ask, count, publish, server, trace, until_end, used};
 use super::{decode, number_and_overlay};
 use crate::support::webrtc::WhepPlayer;
 use crate::support::{Channel, Packet, Server, Viewer, in_time};
@@ -97,6 +97,7 @@ async fn harmed(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_is_disconnected_when_workers_are_killed_stopped_or_starved() {
+    let _turn = TURN.lock().await;
     // Its workers are this process' only ones: the test runs in a process of its own.
     const NAME: &str = "overlay::harm::nobody_is_disconnected_when_workers_are_killed_stopped_or_starved";
     if !alone(NAME, Duration::from_secs(3600)).await {

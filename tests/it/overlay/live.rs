@@ -11,7 +11,7 @@ use onair::hub::Item;
 use onair::media::{Codec, Frame, Kind, MediaTime};
 
 use super::splicer::recording;
-use super::stage::{Told, Wish, count, publish, server, shown, until_end};
+use super::stage::{TURN, Told, Wish, count, publish, server, shown, until_end};
 use super::{decode, number_and_overlay};
 use crate::support::hls::Rendition;
 use crate::support::webrtc::recording::essence_of_payload;
@@ -271,6 +271,7 @@ async fn broadcast(name: &'static str, count: usize) -> Vec<Told> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn overlays_are_on_the_exact_frames_over_every_output() {
+    let _turn = TURN.lock().await;
     let each = count("ONAIR_LIVE_SLOTS", SLOTS).div_ceil(3);
     // WHEP viewers of the second get a conversion without B-frames.
     let (plain, reordered, fast) = tokio::join!(

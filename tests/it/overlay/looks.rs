@@ -7,7 +7,7 @@ use onair::av::worker::ipc::{Rect, Size};
 use onair::overlay::placement::Format;
 
 use super::decode;
-use super::stage::{Told, Wish, publish, server, shown, until_end};
+use super::stage::{TURN, Told, Wish, publish, server, shown, until_end};
 use crate::support::{Fixture, Packet, Viewer, tools};
 use crate::worker::material::Picture;
 
@@ -91,6 +91,7 @@ fn white(width: u32, height: u32) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_format_has_its_place_and_the_picture_its_own() {
+    let _turn = TURN.lock().await;
     let formats: [(&str, Format, (u32, u32)); 4] = [
         ("lower_third", Format::LowerThird, (1920, 324)),
         ("corner", Format::Corner, (300, 250)),
@@ -168,6 +169,7 @@ async fn blinking(encoding: &[&str]) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_half_transparent_shows_half_of_the_picture_and_animations_keep_time() {
+    let _turn = TURN.lock().await;
     let mut half = Cursor::new(Vec::new());
     let pixels = RgbaImage::from_pixel(192, 32, Rgba([255, 255, 255, 128]));
     pixels.write_to(&mut half, ImageFormat::Png).expect("a PNG");

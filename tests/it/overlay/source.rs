@@ -11,7 +11,7 @@ use onair::overlay::placement::Format;
 use onair::overlay::slots::State;
 use onair::overlay::{Config, Overlays, Request};
 
-use super::stage::WHITE;
+use super::stage::{TURN, WHITE};
 use crate::support::in_time;
 use crate::worker::material::{Material, PATIENCE, config};
 
@@ -31,6 +31,7 @@ async fn read(subscriber: &mut Subscriber, frames: &mut Vec<Frame>, count: usize
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn viewers_of_the_source_see_what_was_sent_while_the_programme_has_an_overlay() {
+    let _turn = TURN.lock().await;
     let metrics = Metrics::new();
     let workers = Workers::start(&config(), &metrics);
     let own = Config { stall_timeout: PATIENCE, hand_over_timeout: PATIENCE, ..Config::default() };

@@ -6,6 +6,7 @@ use std::time::Duration;
 use onair::av::worker::Config;
 use serde_json::Value;
 use tokio::process::Child;
+use tokio::sync::Mutex;
 
 use crate::support::{Channel, Server, Viewer, http, in_time, tools};
 use crate::worker::material::{PATIENCE, WORKER};
@@ -14,6 +15,9 @@ use crate::worker::material::{PATIENCE, WORKER};
 pub const WHITE: &[u8] = br##"<svg xmlns="http://www.w3.org/2000/svg" width="1920" height="324"><rect width="1920" height="324" fill="#fff"/></svg>"##;
 
 const BOUNDARY: &str = "----onair";
+
+/// Tests that go by real time take turns: together they would ask more of a small machine than it has.
+pub static TURN: Mutex<()> = Mutex::const_new(());
 
 /// A server that gives its workers all the time they need, and whose memory holds whatever a test publishes.
 pub async fn server(change: impl FnOnce(&mut onair::config::Config)) -> Server {
