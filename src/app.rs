@@ -25,6 +25,7 @@ use crate::media::ChannelName;
 use crate::metrics::Metrics;
 use crate::net::socket;
 use crate::net::tls::{CertificateError, Certificates};
+use crate::overlay::Overlays;
 use crate::protocol::{hls, http_flv, rtmp, webrtc};
 use crate::store::{self, Store};
 use crate::{http, log};
@@ -135,10 +136,11 @@ impl App {
         let hub = Hub::new(config.broadcast.clone(), hub_metrics);
         let workers = Workers::start(&config.worker, &metrics);
         // Before the other: of sound to Opus, it takes what the other cannot.
-        hub.register(WorkerConverter::new(workers));
+        hub.register(WorkerConverter::new(workers.clone()));
         hub.register(AudioConverter::new(&metrics));
         let keys = StreamKeys::default();
         let life = Life::default();
+        let overlays = Overlays::new(&config.overlay, workers, life.clone(), &metrics);
         let studio = Studio::new(&token, keys.clone());
         let context =
             Context { hub: hub.clone(), keys: keys.clone(), studio: studio.clone(), life: life.clone() };
@@ -172,6 +174,7 @@ impl App {
             hub,
             token,
             studio,
+            overlays,
             store: store.clone(),
             metrics: metrics.clone(),
             ports,

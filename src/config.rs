@@ -16,7 +16,7 @@ use toml::{Table, Value};
 use crate::av::worker;
 use crate::net::tls;
 use crate::protocol::{hls, http_flv, rtmp, webrtc};
-use crate::{api, chat, http, hub, log, store};
+use crate::{api, chat, http, hub, log, overlay, store};
 
 /// Variables that override a key begin so.
 const PREFIX: &str = "ONAIR_";
@@ -51,6 +51,8 @@ pub struct Config {
     pub worker: worker::Config,
     /// Broadcasts in memory.
     pub broadcast: hub::Config,
+    /// What is burned into programmes.
+    pub overlay: overlay::Config,
     /// The log.
     pub log: log::Config,
 }
@@ -124,6 +126,7 @@ impl Config {
             ("hls", self.hls.problems()),
             ("webrtc", self.webrtc.problems()),
             ("worker", self.worker.problems()),
+            ("overlay", self.overlay.problems()),
             ("chat", self.chat.problems()),
             ("log", self.log.problems()),
         ];

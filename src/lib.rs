@@ -22,6 +22,7 @@ pub mod log;
 pub mod media;
 pub mod metrics;
 pub mod net;
+pub mod overlay;
 pub mod protocol;
 pub mod setting;
 pub mod store;

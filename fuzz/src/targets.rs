@@ -36,11 +36,21 @@ use onair::protocol::webrtc::received::Received;
 use onair::protocol::webrtc::send::Cursor;
 use onair::protocol::webrtc::srtp::{MasterKey, OpenError, Opener, Profile, Sealer};
 
+#[cfg(feature = "worker")]
+#[path = "image.rs"]
+mod image_intake;
+#[path = "splice.rs"]
+mod splicer;
+
+#[cfg(feature = "worker")]
+pub use image_intake::image;
+pub use splicer::splice;
+
 /// A target: its name, as its program and its corpus are called, and what it does.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const ALL: [Target; 25] = [
+pub const ALL: &[Target] = &[
     ("amf0", amf0),
     ("amf3", amf3),
     ("asc", asc),
@@ -54,6 +64,8 @@ pub const ALL: [Target; 25] = [
     ("fragment", fragment),
     ("handshake", handshake),
     ("hvcc", hvcc),
+    #[cfg(feature = "worker")]
+    ("image", image),
     ("ipc", ipc),
     ("offer", offer),
     ("packetize", packetize),
@@ -62,6 +74,7 @@ pub const ALL: [Target; 25] = [
     ("rtp", rtp),
     ("scte35", scte35),
     ("session", session),
+    ("splice", splice),
     ("sps", sps),
     ("srtcp", srtcp),
     ("stun", stun),

@@ -3,6 +3,7 @@
 mod caller;
 pub mod channels;
 mod health;
+mod overlays;
 mod pages;
 mod server;
 mod studio;
@@ -12,11 +13,12 @@ mod tests;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::extract::DefaultBodyLimit;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Components, InfoBuilder, OpenApi, OpenApiBuilder};
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
 
 use crate::auth::{AdminToken, Studio};
@@ -24,6 +26,7 @@ use crate::context::Life;
 use crate::http::{RequestHost, for_everyone};
 use crate::hub::Hub;
 use crate::metrics::Metrics;
+use crate::overlay::Overlays;
 use crate::setting;
 use crate::store::Store;
 use channels::Directory;
@@ -52,6 +55,8 @@ pub struct Api {
     pub token: AdminToken,
     /// Broadcasters who are signed in in the browser.
     pub studio: Studio,
+    /// What is burned into programmes.
+    pub overlays: Overlays,
     /// The database, asked for signs of life.
     pub store: Store,
     /// What `/metrics` shows.
@@ -72,6 +77,8 @@ pub fn router(api: &Arc<Api>) -> Router {
         .routes(routes!(channels::rotate_key))
         .routes(routes!(studio::show, studio::sign_in, studio::sign_out))
         .routes(routes!(server::show))
+        .routes(routes!(overlays::create).layer(DefaultBodyLimit::max(overlays::max_form(&api.overlays))))
+        .routes(routes!(overlays::show, overlays::cancel))
         .split_for_parts();
     let document = Arc::new(document);
     let routes = routes
@@ -90,12 +97,14 @@ fn document() -> OpenApi {
         .title("onair")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
-            "Channels of a live video server. Operators show the admin token as a bearer token.",
+            "Channels of a live video server. Operators show the admin token as a bearer token, broadcasters the stream \
+             key of their channel.",
         ))
         .build();
     let mut components = Components::new();
     let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-    components.add_security_scheme("admin", scheme);
+    components.add_security_scheme("admin", scheme.clone());
+    components.add_security_scheme("stream_key", scheme);
     OpenApiBuilder::new().info(info).components(Some(components)).build()
 }
 

@@ -1,6 +1,7 @@
 //! The API as its callers meet it, without sockets.
 
 mod around;
+mod overlays;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -45,16 +46,21 @@ impl Server {
         let directory = Directory::load(channels, hub.clone(), keys.clone()).await.unwrap();
         let token = AdminToken::load_or_create(&dir).unwrap();
         let studio = Studio::new(&token, keys.clone());
+        let no_workers = crate::av::worker::Config { max_jobs: 0, ..Default::default() };
+        let workers = crate::av::worker::Workers::start(&no_workers, &metrics);
+        let life = Life::default();
+        let overlays = Overlays::new(&crate::overlay::Config::default(), workers, life.clone(), &metrics);
         let api = Arc::new(Api {
             directory: Arc::new(directory),
             hub,
             token,
             studio,
+            overlays,
             store,
             metrics,
             ports: Ports { http: Some(8080), rtmp: Some(1935), ..Ports::default() },
             public_base: None,
-            life: Life::default(),
+            life,
         });
         let token = std::fs::read_to_string(dir.join("admin-token")).unwrap().trim().to_owned();
         Self { api, keys, token, dir }

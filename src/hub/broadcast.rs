@@ -1,12 +1,12 @@
 //! One broadcast: the items that a channel's publishers write while it is on the air, and what is made of them.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Instant, SystemTime};
 
-use super::SubscribeError;
 use super::conversion::{Conversions, Converters, Running};
-use super::feed::{Feed, Start};
-use super::item::Item;
+use super::feed::{Feed, Start, Tail};
+use super::item::{Batch, Item};
+use super::program::{Author, Program};
 use super::rendition::Rendition;
 use super::reordering::Reordering;
 use super::ring::Budget;
@@ -15,6 +15,7 @@ use super::stats::{SourceFigures, SourceStats};
 use super::subscriber::Subscriber;
 use super::timeline::Timeline;
 use super::wire::WireForms;
+use super::{SubscribeError, TakeError};
 use crate::clock;
 use crate::media::{Cue, Frame, Kind, MediaTime, Track, TrackId};
 
@@ -26,7 +27,10 @@ const STEP: MediaTime = MediaTime::from_millis(1);
 pub(super) struct Broadcast {
     created: SystemTime,
     budget: Budget,
-    feed: Feed<Item, Arc<Preamble>>,
+    /// What viewers get.
+    program: Feed<Item, Arc<Preamble>>,
+    /// What the publisher sends, once that is not the same any more.
+    source: OnceLock<Feed<Item, Arc<Preamble>>>,
     state: Mutex<State>,
     converters: Arc<Converters>,
     conversions: Mutex<Conversions>,
@@ -35,6 +39,8 @@ pub(super) struct Broadcast {
 
 #[derive(Debug)]
 struct State {
+    author: Author,
+    ended: bool,
     /// When the first frame arrived: media time zero on both clocks.
     began: Option<(Instant, SystemTime)>,
     standing: Standing,
@@ -48,6 +54,8 @@ impl Broadcast {
     pub fn new(budget: Budget, converters: Arc<Converters>) -> Self {
         let now = clock::monotonic();
         let state = State {
+            author: Author::Source,
+            ended: false,
             began: None,
             standing: Standing::default(),
             timeline: Timeline::new(MediaTime::ZERO),
@@ -58,7 +66,8 @@ impl Broadcast {
         Self {
             created: clock::wall(),
             budget,
-            feed: Feed::new(budget),
+            program: Feed::new(budget),
+            source: OnceLock::new(),
             state: Mutex::new(state),
             converters,
             conversions: Mutex::default(),
@@ -103,7 +112,7 @@ impl Broadcast {
         state.stats.track(&track);
         let track = state.reordering.describe(track);
         let entry = state.standing.track(Arc::new(track));
-        self.push(entry);
+        entry.into_iter().for_each(|entry| self.push(&state, entry));
     }
 
     /// Puts a frame with the source's timestamps on the broadcast's clock and hands it on.
@@ -124,10 +133,11 @@ impl Broadcast {
             self.redescribe(&mut state, frame.track);
         }
         let (entry, wake) = state.standing.frame(kind, frame);
-        self.feed.push(entry);
+        self.push(&state, entry);
+        let author = state.author;
         drop(state);
         if wake {
-            self.feed.wake();
+            self.wake(author);
         }
     }
 
@@ -143,20 +153,81 @@ impl Broadcast {
     pub fn cue(&self, cue: Cue) {
         let mut state = self.state();
         let entry = state.standing.cue(cue);
-        self.push(entry);
+        entry.into_iter().for_each(|entry| self.push(&state, entry));
     }
 
     /// The publisher went away.
     pub fn interrupt(&self) {
         let state = self.state();
-        self.feed.push(state.standing.other(Item::Interrupted));
+        self.push(&state, state.standing.other(Item::Interrupted));
+        let author = state.author;
         drop(state);
-        self.feed.wake();
+        self.wake(author);
     }
 
     /// The broadcast is over.
     pub fn end(&self) {
-        self.feed.close();
+        let mut state = self.state();
+        state.ended = true;
+        if let Some(source) = self.source.get() {
+            source.close();
+        }
+        // Whoever has taken the programme ends it when he has written the last of it.
+        if state.author == Author::Source {
+            self.program.close();
+        }
+    }
+
+    /// Gives the programme to whoever writes it from now on.
+    ///
+    /// # Errors
+    /// When somebody else has it, or the broadcast is over.
+    pub fn take_program(self: &Arc<Self>) -> Result<Program, TakeError> {
+        let mut state = self.state();
+        if state.ended {
+            return Err(TakeError::Offline);
+        }
+        if state.author == Author::Taken {
+            return Err(TakeError::Taken);
+        }
+        state.author = Author::Taken;
+        let source = self.source.get_or_init(|| self.program.fork());
+        let Tail { since_join, reader } = source.tail();
+        let history: Batch = match since_join {
+            Some((preamble, items)) => preamble.items().chain(items).collect(),
+            None => state.standing.tracks().iter().cloned().map(Item::Track).collect(),
+        };
+        let source = Subscriber::new(reader, Arc::clone(self), None);
+        Ok(Program::new(Arc::clone(self), self.program.clone(), state.standing.clone(), source, history))
+    }
+
+    /// The source's items go into the programme again, if they were all read; `false` when there are more.
+    pub(super) fn resume(&self, read: &Subscriber) -> bool {
+        let mut state = self.state();
+        if !read.is_at_end() {
+            return false;
+        }
+        state.author = Author::Source;
+        self.end_program(&state);
+        true
+    }
+
+    /// The source's items go into the programme again, after something is missing there.
+    pub(super) fn resume_after_gap(&self) {
+        let mut state = self.state();
+        state.author = Author::Source;
+        let tracks = state.standing.tracks().iter().cloned().map(Item::Track);
+        for item in std::iter::once(Item::Lagged(1)).chain(tracks) {
+            self.program.push(state.standing.other(item));
+        }
+        self.end_program(&state);
+        self.program.wake();
+    }
+
+    fn end_program(&self, state: &State) {
+        if state.ended {
+            self.program.close();
+        }
     }
 
     /// Decoding time of the newest frame.
@@ -173,10 +244,20 @@ impl Broadcast {
         start: Start,
         rendition: &Rendition,
     ) -> Result<Subscriber, SubscribeError> {
-        let Rendition::Converted { .. } = rendition else {
-            // Until something is burned in, the programme is the source.
-            return Ok(Subscriber::new(self.feed.reader(start), Arc::clone(self), None));
-        };
+        match rendition {
+            Rendition::Source => {
+                // Until something is burned in, both are the same.
+                let reader = match self.source.get() {
+                    Some(source) => source.reader(start),
+                    None => self.program.following_reader(start),
+                };
+                return Ok(Subscriber::new(reader, Arc::clone(self), None));
+            }
+            Rendition::Program { .. } => {
+                return Ok(Subscriber::new(self.program.reader(start), Arc::clone(self), None));
+            }
+            Rendition::Converted { .. } => {}
+        }
         let running = self.conversions().running(rendition);
         let converted = match running {
             Some(running) => running,
@@ -233,9 +314,24 @@ impl Broadcast {
         }
     }
 
-    fn push(&self, entry: Option<Entry>) {
-        if let Some(entry) = entry {
-            self.feed.push(entry);
+    /// What the publisher sends.
+    fn push(&self, state: &State, entry: Entry) {
+        match (self.source.get(), state.author) {
+            (None, _) => self.program.push(entry),
+            (Some(source), Author::Taken) => source.push(entry),
+            (Some(source), Author::Source) => {
+                source.push(entry.clone());
+                self.program.push(entry);
+            }
+        }
+    }
+
+    fn wake(&self, author: Author) {
+        if let Some(source) = self.source.get() {
+            source.wake();
+        }
+        if author == Author::Source {
+            self.program.wake();
         }
     }
 

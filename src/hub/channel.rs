@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::broadcast::Broadcast;
 use super::conversion::Converters;
 use super::feed::Start;
+use super::program::Program;
 use super::rendition::Rendition;
 use super::stats::SourceFigures;
 use super::subscriber::Subscriber;
@@ -131,6 +132,18 @@ pub enum SubscribeError {
     Busy(String),
 }
 
+/// Why the programme cannot be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TakeError {
+    /// The channel is not on the air.
+    #[error("the channel is not live")]
+    Offline,
+    /// Somebody else writes it.
+    #[error("the programme is taken")]
+    Taken,
+}
+
 /// A channel at a moment.
 #[derive(Clone, Debug)]
 pub struct Status {
@@ -248,6 +261,20 @@ impl Channel {
     /// When the channel is not on the air, or nothing makes this rendition of what it sends.
     pub fn subscribe_from(&self, start: Start, rendition: &Rendition) -> Result<Subscriber, SubscribeError> {
         self.broadcast()?.subscribe(start, rendition)
+    }
+
+    /// The programme, to be written from what the source sends: what all who subscribe to it get from now on.
+    ///
+    /// # Errors
+    /// When the channel is not on the air, or somebody else has taken it.
+    pub fn take_program(&self) -> Result<Program, TakeError> {
+        self.state().broadcast.clone().ok_or(TakeError::Offline)?.take_program()
+    }
+
+    /// The broadcast's number and the media time of its newest frame, while there is one.
+    pub fn newest(&self) -> Option<(u64, MediaTime)> {
+        let broadcast = self.state().broadcast.clone()?;
+        Some((broadcast.id(), broadcast.newest()))
     }
 
     /// A place in the wire form `F` of a rendition, which is made once for all its viewers.

@@ -16,6 +16,7 @@ use super::SubscribeError;
 use super::broadcast::Broadcast;
 use super::feed::{Feed, Reader, Start};
 use super::item::{Batch, Item};
+use super::program;
 use super::rendition::Rendition;
 use super::ring::Budget;
 use super::standing::{Preamble, Standing};
@@ -290,8 +291,8 @@ enum Taken {
     Ended,
 }
 
-/// Writes what comes out of a conversion into its feed, which ends with it: also when a conversion panics, nobody is
-/// left waiting.
+/// What comes out of a conversion goes into its feed, which ends with it: also when a conversion panics, nobody is left
+/// waiting.
 struct Writer {
     converted: Weak<Converted>,
     standing: Standing,
@@ -312,31 +313,11 @@ impl Writer {
     }
 
     fn write(&mut self, feed: &Feed<Item, Arc<Preamble>>, item: Item) {
-        match item {
-            Item::Track(track) => self.standing.track(track).into_iter().for_each(|entry| feed.push(entry)),
-            Item::Cue(cue) => self.standing.cue(cue).into_iter().for_each(|entry| feed.push(entry)),
-            Item::Frame(frame) => {
-                let Some(kind) = self.standing.kind(frame.track) else { return };
-                if !self.is_new(&frame) {
-                    return;
-                }
-                let (entry, wake) = self.standing.frame(kind, frame);
-                feed.push(entry);
-                if wake {
-                    feed.wake();
-                }
-            }
-            Item::Lagged(_) => {
-                feed.push(self.standing.other(item));
-                self.standing.forget();
-            }
-            Item::Metadata(_) => feed.push(self.standing.other(item)),
-            Item::Interrupted => {
-                feed.push(self.standing.other(item));
-                feed.wake();
-            }
+        match &item {
+            Item::Frame(frame) if self.standing.kind(frame.track).is_some() && !self.is_new(frame) => {}
             // The feed is closed when the writer is dropped, and says so itself.
             Item::Ended => {}
+            _ => program::write(&mut self.standing, feed, item),
         }
     }
 

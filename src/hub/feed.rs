@@ -39,6 +39,8 @@ pub enum Start {
 #[derive(Debug)]
 pub struct Reader<T, P> {
     shared: Arc<Mutex<Shared<T, P>>>,
+    /// Where the feed was forked, this reader goes on in the fork.
+    follows_fork: bool,
     start: Start,
     /// The next item to read; `None` until a join point was found.
     next: Option<u64>,
@@ -55,6 +57,15 @@ pub struct Read<T, P> {
     pub items: Vec<T>,
     /// No item will follow.
     pub closed: bool,
+}
+
+/// The present end of a feed.
+#[derive(Debug)]
+pub struct Tail<T, P> {
+    /// What was written since the newest join point, with its preamble.
+    pub since_join: Option<(P, Vec<T>)>,
+    /// Begins after it.
+    pub reader: Reader<T, P>,
 }
 
 /// A beginning.
@@ -75,6 +86,7 @@ struct Shared<T, P> {
     /// Indices of `parked` that no reader uses.
     vacant: Vec<usize>,
     closed: bool,
+    fork: Option<Arc<Mutex<Self>>>,
 }
 
 #[derive(Debug, Default)]
@@ -86,14 +98,20 @@ struct Parked {
 impl<T: Clone, P: Clone> Feed<T, P> {
     /// An empty feed.
     pub fn new(budget: Budget) -> Self {
-        let shared = Shared {
-            ring: Ring::new(budget),
-            parked: Vec::new(),
-            waiting: Vec::new(),
-            vacant: Vec::new(),
-            closed: false,
+        Self { shared: Arc::new(Mutex::new(Shared::new(Ring::new(budget)))) }
+    }
+
+    /// A feed that has all that this one has, and goes its own way from here on. Readers that follow forks move there; the
+    /// others stay. The second fork of a feed takes the place of the first.
+    pub fn fork(&self) -> Self {
+        let fork = {
+            let mut shared = lock(&self.shared);
+            let fork = Arc::new(Mutex::new(Shared::new(shared.ring.clone())));
+            shared.fork = Some(Arc::clone(&fork));
+            fork
         };
-        Self { shared: Arc::new(Mutex::new(shared)) }
+        self.wake();
+        Self { shared: fork }
     }
 
     /// Appends an item. Readers see it at the next [`wake`](Self::wake), or earlier if they look.
@@ -130,12 +148,29 @@ impl<T: Clone, P: Clone> Feed<T, P> {
 
     /// A reader that begins at a join point, or waits for the first.
     pub fn reader(&self, start: Start) -> Reader<T, P> {
-        let mut shared = lock(&self.shared);
-        let slot = shared.vacant.pop().unwrap_or_else(|| {
-            shared.parked.push(Parked::default());
-            shared.parked.len() - 1
+        let slot = lock(&self.shared).place();
+        Reader { shared: Arc::clone(&self.shared), follows_fork: false, start, next: None, slot }
+    }
+
+    /// The same, and where the feed is forked, the reader goes on in the fork.
+    pub fn following_reader(&self, start: Start) -> Reader<T, P> {
+        let mut reader = self.reader(start);
+        reader.follows_fork = true;
+        reader
+    }
+
+    /// What is there now, and a reader of what comes.
+    pub fn tail(&self) -> Tail<T, P> {
+        let mut reader = self.reader(Start::Newest);
+        let shared = lock(&self.shared);
+        reader.next = Some(shared.ring.end());
+        let since_join = shared.ring.newest_join().and_then(|join| {
+            let preamble = shared.ring.slot(join)?.preamble.clone()?;
+            let items = shared.ring.range(join, usize::MAX).map(|slot| slot.value.clone());
+            Some((preamble, items.collect()))
         });
-        Reader { shared: Arc::clone(&self.shared), start, next: None, slot }
+        drop(shared);
+        Tail { since_join, reader }
     }
 }
 
@@ -147,6 +182,9 @@ impl<T: Clone, P: Clone> Reader<T, P> {
 
     /// The polling form of [`read`](Self::read).
     pub fn poll_read(&mut self, context: &mut Context<'_>, limit: usize) -> Poll<Read<T, P>> {
+        if self.follows_fork {
+            self.follow();
+        }
         let mut shared = lock(&self.shared);
         let ring = &shared.ring;
         let join = match self.next {
@@ -176,7 +214,45 @@ impl<T: Clone, P: Clone> Reader<T, P> {
     }
 }
 
+impl<T, P> Reader<T, P> {
+    /// Whether all that was written was read.
+    pub fn is_at_end(&self) -> bool {
+        self.next == Some(lock(&self.shared).ring.end())
+    }
+
+    /// Moves to the fork, if there is one: what is in both has the same numbers in both.
+    fn follow(&mut self) {
+        let fork = {
+            let mut shared = lock(&self.shared);
+            let Some(fork) = shared.fork.clone() else { return };
+            shared.leave(self.slot);
+            fork
+        };
+        self.slot = lock(&fork).place();
+        self.shared = fork;
+    }
+}
+
 impl<T, P> Shared<T, P> {
+    const fn new(ring: Ring<T, P>) -> Self {
+        Self { ring, parked: Vec::new(), waiting: Vec::new(), vacant: Vec::new(), closed: false, fork: None }
+    }
+
+    /// A place for a reader.
+    fn place(&mut self) -> usize {
+        self.vacant.pop().unwrap_or_else(|| {
+            self.parked.push(Parked::default());
+            self.parked.len() - 1
+        })
+    }
+
+    /// A reader needs its place no more.
+    fn leave(&mut self, index: usize) {
+        // The index may still stand in `waiting`: the next reader that gets it is then woken once for nothing.
+        self.parked[index].waker = None;
+        self.vacant.push(index);
+    }
+
     fn park(&mut self, index: usize, waker: &Waker) {
         let parked = &mut self.parked[index];
         if !parked.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
@@ -191,10 +267,7 @@ impl<T, P> Shared<T, P> {
 
 impl<T, P> Drop for Reader<T, P> {
     fn drop(&mut self) {
-        let mut shared = lock(&self.shared);
-        // The index may still stand in `waiting`: the next reader that gets it is then woken once for nothing.
-        shared.parked[self.slot].waker = None;
-        shared.vacant.push(self.slot);
+        lock(&self.shared).leave(self.slot);
     }
 }
 
@@ -287,6 +360,58 @@ mod tests {
             }
         }
         assert_eq!(seen, [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_fork_has_all_that_was_and_those_who_follow_go_on_in_it() {
+        let feed = feed(100);
+        let mut follows = feed.following_reader(Start::Newest);
+        let mut stays = feed.reader(Start::Newest);
+        (0..4).for_each(|value| feed.push(slot(value, value == 0)));
+        for reader in [&mut follows, &mut stays] {
+            assert!(matches!(poll(reader, 2), Poll::Ready(read) if read.items == [0, 1]));
+        }
+        let fork = feed.fork();
+        fork.push(slot(10, false));
+        feed.push(slot(20, false));
+        assert!(
+            matches!(poll(&mut follows, 10), Poll::Ready(read) if read.items == [2, 3, 10] && read.join.is_none())
+        );
+        assert!(matches!(poll(&mut stays, 10), Poll::Ready(read) if read.items == [2, 3, 20]));
+        let mut joins = fork.reader(Start::Newest);
+        assert!(matches!(poll(&mut joins, 10), Poll::Ready(read) if read.items == [0, 1, 2, 3, 10]));
+        assert!(follows.is_at_end() && stays.is_at_end());
+        fork.push(slot(11, false));
+        assert!(!follows.is_at_end() && stays.is_at_end());
+        assert_eq!(lock(&feed.shared).vacant.len(), 1, "the place of the one who went is free");
+    }
+
+    #[tokio::test]
+    async fn those_who_sleep_wake_up_in_the_fork() {
+        let feed = feed(100);
+        let mut reader = feed.following_reader(Start::Newest);
+        let sleeper = tokio::spawn(async move { reader.read(10).await.items });
+        tokio::task::yield_now().await;
+        let fork = feed.fork();
+        tokio::task::yield_now().await;
+        fork.push(slot(7, true));
+        fork.wake();
+        assert_eq!(sleeper.await.unwrap(), [7]);
+    }
+
+    #[test]
+    fn a_tail_is_what_somebody_who_joins_would_get() {
+        let feed = feed(100);
+        let Tail { since_join, mut reader } = feed.tail();
+        assert!(since_join.is_none() && poll(&mut reader, 10).is_pending());
+        feed.push(slot(0, false));
+        assert!(
+            matches!(poll(&mut reader, 10), Poll::Ready(read) if read.items == [0] && read.join.is_none())
+        );
+        (1..4).for_each(|value| feed.push(slot(value, value == 2)));
+        let Tail { since_join, mut reader } = feed.tail();
+        assert_eq!(since_join, Some(("tracks", vec![2, 3])));
+        assert!(poll(&mut reader, 10).is_pending());
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@ mod conversion;
 mod feed;
 mod item;
 mod metrics;
+mod program;
 mod rendition;
 mod reordering;
 mod ring;
@@ -31,12 +32,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use channel::{
-    Channel, Dismissal, OnAir, Protocol, PublishError, Publisher, Status, SubscribeError, Viewer,
+    Channel, Dismissal, OnAir, Protocol, PublishError, Publisher, Status, SubscribeError, TakeError, Viewer,
 };
 pub use conversion::{Conversion, Converter, Later, Refusal};
 pub use feed::Start;
 pub use item::{Batch, Item};
 pub use metrics::Metrics;
+pub use program::Program;
 pub use rendition::Rendition;
 pub use stats::SourceFigures;
 pub use subscriber::Subscriber;

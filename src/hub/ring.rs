@@ -33,7 +33,7 @@ pub struct Slot<T, P> {
 ///
 /// Eviction goes by whole stretches between join points while the window allows it, so that what is left begins
 /// where a reader can begin; only the hard limits on bytes and items cut anywhere.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Ring<T, P> {
     slots: VecDeque<Slot<T, P>>,
     /// Sequence number of the first slot.

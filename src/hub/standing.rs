@@ -33,7 +33,7 @@ impl Preamble {
 pub type Entry = Slot<Item, Arc<Preamble>>;
 
 /// The bookkeeping of a stream: turns what is written into entries of a ring.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Standing {
     preamble: Arc<Preamble>,
     newest: MediaTime,

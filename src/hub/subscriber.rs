@@ -30,6 +30,11 @@ impl Subscriber {
         Self { reader, broadcast, _converted: converted }
     }
 
+    /// Whether all that was written was read.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.reader.is_at_end()
+    }
+
     /// The broadcast that this is a place in.
     pub(super) const fn broadcast(&self) -> &Arc<Broadcast> {
         &self.broadcast

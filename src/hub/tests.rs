@@ -1,6 +1,7 @@
 //! Channels, publishers and subscribers together.
 
 mod conversion;
+mod program;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -9,6 +9,8 @@ mod hls;
 mod layers;
 mod malformed;
 mod matrix;
+#[cfg(feature = "worker")]
+mod overlay;
 mod shutdown;
 mod sound;
 mod support;

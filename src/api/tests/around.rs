@@ -60,9 +60,12 @@ async fn the_document_describes_every_route() {
             "get /api/v1/channels/{name}",
             "patch /api/v1/channels/{name}",
             "post /api/v1/channels/{name}/key",
+            "post /api/v1/channels/{name}/overlays",
             "delete /api/v1/channels/{name}/studio",
             "get /api/v1/channels/{name}/studio",
             "post /api/v1/channels/{name}/studio",
+            "delete /api/v1/overlays/{id}",
+            "get /api/v1/overlays/{id}",
             "get /api/v1/server",
         ]
     );

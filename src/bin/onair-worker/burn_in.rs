@@ -2,13 +2,17 @@
 
 use std::collections::VecDeque;
 
-use onair::av::worker::ipc::{BurnIn, FromWorker, RETAINED_PICTURES, ToWorker};
+use onair::av::worker::ipc::{BurnIn, FromWorker, Overlay, RETAINED_PICTURES, ToWorker};
+use onair::codec::h264::ConfigRecord;
 use onair::media::{Frame, Kind, MediaTime, Track};
 
 use crate::error::JobError;
 use crate::link::Link;
 use crate::overlay::Compositor;
 use crate::picture::{Decoder, Encoded, Encoder, Measure, Picture, Profile, Settings, track};
+
+/// An encoder is opened ahead of the cut, once the source's frame rate is known from so many frames.
+const MEASURED: usize = 8;
 
 /// Draws until the server says stop, or closes the pipe.
 pub fn run(link: &mut Link, job: BurnIn) -> Result<(), JobError> {
@@ -17,7 +21,7 @@ pub fn run(link: &mut Link, job: BurnIn) -> Result<(), JobError> {
         match message {
             ToWorker::Track(track) => work.track(track)?,
             ToWorker::Frame(frame) => work.frame(&frame)?,
-            ToWorker::Overlay(overlay) => work.compositor.add(overlay)?,
+            ToWorker::Overlay(overlay) => work.overlay(overlay)?,
             ToWorker::Cancel { id, at } => work.compositor.cancel(id, at),
             ToWorker::Cut { dts, pts } => work.cut(dts, pts)?,
             ToWorker::Keyframe => work.keyframe_wanted = true,
@@ -96,6 +100,15 @@ impl Work {
         Ok(())
     }
 
+    /// What it is drawn with is made at once: nobody waits for it yet.
+    fn overlay(&mut self, overlay: Overlay) -> Result<(), JobError> {
+        self.compositor.add(overlay)?;
+        if let Some(picture) = self.retained.back() {
+            self.compositor.prepare(picture);
+        }
+        Ok(())
+    }
+
     fn frame(&mut self, frame: &Frame) -> Result<(), JobError> {
         self.measure.add(frame);
         let decoder = self.decoder.as_mut().ok_or(JobError::Unexpected("a frame before its track"))?;
@@ -115,6 +128,11 @@ impl Work {
                 Some(cut) => self.give(picture, cut)?,
                 None => {
                     self.compositor.prepare(&picture);
+                    if self.encoder.is_none() && self.measure.frames() >= MEASURED {
+                        let mut encoder = self.open(Settings::of(&picture))?;
+                        encoder.warm_up(&picture)?;
+                        self.encoder = Some(encoder);
+                    }
                     self.retained.push_back(picture);
                     if self.retained.len() > RETAINED_PICTURES {
                         self.let_go = self.retained.pop_front().map(|picture| picture.pts).max(self.let_go);
@@ -136,6 +154,9 @@ impl Work {
         }
         let cut = Cut { pts, delay: pts - dts };
         self.cut = Some(cut);
+        if let Some(encoder) = &mut self.encoder {
+            encoder.follow(&self.measure);
+        }
         std::mem::take(&mut self.retained).into_iter().try_for_each(|picture| self.give(picture, cut))
     }
 
@@ -145,22 +166,27 @@ impl Work {
             return Ok(());
         }
         let settings = Settings::of(&picture);
-        let fresh = match &mut self.encoder {
-            Some(encoder) if encoder.settings() == settings => false,
-            encoder => {
-                if let Some(mut old) = encoder.take() {
-                    old.drain(&mut self.encoded)?;
-                }
-                *encoder = Some(Encoder::open(settings, self.job.encoding, Profile::High, &self.measure)?);
-                true
+        if self.encoder.as_ref().is_none_or(|encoder| encoder.settings() != settings) {
+            if let Some(mut old) = self.encoder.take() {
+                old.drain(&mut self.encoded)?;
             }
-        };
+            self.encoder = Some(self.open(settings)?);
+        }
+        let fresh = self.encoder.as_ref().is_some_and(Encoder::is_fresh);
         let keyframe = fresh || picture.keyframe || std::mem::take(&mut self.keyframe_wanted);
         let picture = self.compositor.draw(picture)?;
         if let Some(encoder) = &mut self.encoder {
             encoder.encode(picture, keyframe, &mut self.encoded)?;
         }
         self.give_encoded(cut)
+    }
+
+    fn open(&self, settings: Settings) -> Result<Encoder, JobError> {
+        // The source's parameter sets go on to hold in decoders that keep them from before.
+        let record =
+            self.decoder.as_ref().and_then(|decoder| ConfigRecord::parse(&decoder.track().config).ok());
+        let set_id = record.map_or(0, |record| record.free_set_id());
+        Encoder::open(settings, self.job.encoding, Profile::High, &self.measure, set_id)
     }
 
     fn give_encoded(&mut self, cut: Cut) -> Result<(), JobError> {

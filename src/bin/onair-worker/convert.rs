@@ -132,7 +132,7 @@ impl Pictures {
         self.measure.add(frame);
         self.decoder.decode(frame, &mut self.decoded)?;
         // The encoder is told the frame rate when it is made: the first picture waits for the second frame.
-        if self.measure.has_frame_rate() {
+        if self.measure.frames() > 1 {
             self.encode(out)?;
         }
         if let Some(encoder) = self.encoder.as_mut().filter(|_| frame.keyframe) {
@@ -161,7 +161,7 @@ impl Pictures {
                         old.drain(&mut self.encoded)?;
                     }
                     *encoder =
-                        Some(Encoder::open(settings, self.encoding, Profile::Baseline, &self.measure)?);
+                        Some(Encoder::open(settings, self.encoding, Profile::Baseline, &self.measure, 0)?);
                     true
                 }
             };

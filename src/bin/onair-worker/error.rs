@@ -3,6 +3,7 @@
 use onair::av::worker::ipc::{TooLarge, Unreadable};
 use onair::codec::Malformed;
 
+use crate::image::Refused;
 use crate::libav;
 
 /// Why a job ends before it is done.
@@ -34,6 +35,9 @@ pub enum JobError {
     /// The input is refused; in words for people.
     #[error("{0}")]
     Refused(String),
+    /// The image is not taken.
+    #[error(transparent)]
+    Image(#[from] Refused),
 }
 
 /// Says what was being done when a library failed.

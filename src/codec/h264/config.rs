@@ -126,6 +126,15 @@ impl ConfigRecord {
         Sps::parse(self.sps.first().ok_or(Malformed::Missing { element: "sequence parameter set" })?)
     }
 
+    /// An id that none of the sets has, neither a sequence nor a picture parameter set: for those of another encoder
+    /// that takes turns with this one. The smallest from 1 on; 0 when all are taken.
+    pub fn free_set_id(&self) -> u8 {
+        let sps = self.sps.iter().map(|set| sps_id(set));
+        let taken: Vec<u8> =
+            sps.chain(self.pps.iter().map(|set| pps_id(set))).filter_map(Result::ok).collect();
+        (1..=MAX_SPS_ID as u8).find(|id| !taken.contains(id)).unwrap_or_default()
+    }
+
     /// The record as bytes.
     pub fn encode(&self) -> Bytes {
         let mut record =

@@ -174,6 +174,15 @@ fn usability_information_that_is_cut_off_is_taken_as_absent() {
 }
 
 #[test]
+fn another_encoders_sets_get_ids_that_are_free() {
+    let record = config();
+    assert_eq!(record.free_set_id(), 1, "encoders begin at 0");
+    // A picture parameter set of id 1: ue(v) 010.
+    let with_one = ConfigRecord { pps: vec![Bytes::from_static(&[0x68, 0b0100_0000])], ..record };
+    assert_eq!(with_one.free_set_id(), 2);
+}
+
+#[test]
 fn b16_broken_records_are_refused_by_name() {
     let record = config().encode();
     assert_eq!(ConfigRecord::parse(&record), Ok(config()));

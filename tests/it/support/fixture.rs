@@ -22,8 +22,12 @@ impl Fixture {
 
     /// The recording of this name.
     pub fn read(name: &str) -> Self {
-        let bytes = std::fs::read(Self::path(name)).expect("a fixture");
-        let tags = tags_of(&bytes);
+        Self::of(&std::fs::read(Self::path(name)).expect("a fixture"))
+    }
+
+    /// An FLV file.
+    pub fn of(bytes: &[u8]) -> Self {
+        let tags = tags_of(bytes);
         Self { tags: tags.into_iter().filter(|tag| tag.kind != TagKind::Script).collect() }
     }
 

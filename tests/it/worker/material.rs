@@ -8,7 +8,7 @@ use std::time::Duration;
 use onair::av::worker::ipc::{FromWorker, Job, ToWorker};
 use onair::av::worker::{Config, Lost, Orders, Reports, Session, Workers};
 use onair::codec::nal;
-use onair::format::flv::file::TagKind;
+use onair::format::flv::file::{Tag, TagKind};
 use onair::format::flv::{Demuxer, Event, Limits};
 use onair::media::{Codec, Frame, Kind, MediaTime, Track};
 use onair::metrics::Metrics;
@@ -40,9 +40,14 @@ pub struct Material {
 impl Material {
     /// The recording's picture or sound, with its own timestamps.
     pub fn read(name: &str, kind: Kind) -> Self {
+        Self::of(Fixture::read(name).tags, kind)
+    }
+
+    /// The picture or sound of these tags.
+    pub fn of(tags: Vec<Tag>, kind: Kind) -> Self {
         let mut demuxer = Demuxer::new(Limits::default());
         let (mut track, mut frames) = (None, Vec::new());
-        for tag in Fixture::read(name).tags {
+        for tag in tags {
             let time = MediaTime::from_millis(tag.timestamp_ms.into());
             let events = match tag.kind {
                 TagKind::Video => demuxer.video(time, tag.body),
@@ -126,9 +131,14 @@ impl Picture {
 
     /// The number that the fixtures have at the top.
     pub fn number(&self) -> u16 {
+        self.number_within(0, 0, self.width, self.height)
+    }
+
+    /// The same of a picture that was made small, and lies here.
+    pub fn number_within(&self, x: usize, y: usize, width: usize, height: usize) -> u16 {
         (0..16).fold(0, |number, block| {
-            let at = (2 * block + 1) * self.width / 32;
-            let white = self.mean(at - 1, self.height / 16 - 1, 3, 3) > 128;
+            let at = x + (2 * block + 1) * width / 32;
+            let white = self.mean(at - 1, y + height / 16 - 1, 3, 3) > 128;
             number << 1 | u16::from(white)
         })
     }

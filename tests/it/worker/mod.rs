@@ -5,5 +5,5 @@ mod confinement;
 mod conversion;
 mod failure;
 mod images;
-mod material;
+pub mod material;
 mod serving;

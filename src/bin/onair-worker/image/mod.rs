@@ -1,6 +1,7 @@
 //! Images that strangers hand in, to sprites.
 
 mod raster;
+mod refused;
 mod svg;
 
 use std::time::Instant;
@@ -10,23 +11,20 @@ use onair::av::worker::ipc::{
 };
 use onair::clock;
 
-use crate::error::JobError;
+pub use refused::Refused;
+use refused::refused;
 
 /// Decodes an image file of any of the kinds that are taken.
 ///
 /// # Errors
 /// Why it is refused, in words for the one who handed it in.
-pub fn decode(job: &ImageJob) -> Result<Sprite, JobError> {
+pub fn decode(job: &ImageJob) -> Result<Sprite, Refused> {
     let budget = Budget { job, started: clock::monotonic() };
     let sprite = if svg::looks_like(&job.file) { svg::draw(job)? } else { raster::decode(&budget)? };
     if sprite.frames.is_empty() {
         return Err(refused("the image has no frame"));
     }
     Ok(sprite)
-}
-
-fn refused(reason: impl Into<String>) -> JobError {
-    JobError::Refused(reason.into())
 }
 
 /// What an image may cost.
@@ -37,7 +35,7 @@ struct Budget<'a> {
 
 impl Budget<'_> {
     /// Whether an image of this size is let in.
-    fn check_size(&self, width: u32, height: u32) -> Result<(), JobError> {
+    fn check_size(&self, width: u32, height: u32) -> Result<(), Refused> {
         let most = self.job.max_pixels;
         match width.checked_mul(height) {
             Some(pixels @ 1..) if pixels <= most => Ok(()),
@@ -48,7 +46,7 @@ impl Budget<'_> {
     }
 
     /// Whether there is room for one more frame of this size, and time.
-    fn check_frame(&self, frames: &[SpriteFrame], size: Size) -> Result<(), JobError> {
+    fn check_frame(&self, frames: &[SpriteFrame], size: Size) -> Result<(), Refused> {
         let most = usize::from(self.job.max_frames).min(MAX_SPRITE_FRAMES);
         if frames.len() >= most {
             return Err(refused(format!("the animation has more than {most} frames")));

@@ -3,27 +3,28 @@
 use std::io::Cursor;
 use std::time::Duration;
 
+use fast_image_resize::images::Image;
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::codecs::gif::GifDecoder;
 use image::codecs::jpeg::JpegDecoder;
 use image::codecs::png::PngDecoder;
 use image::codecs::webp::WebPDecoder;
-use image::imageops::{FilterType, resize};
 use image::{
     AnimationDecoder, DynamicImage, Frame, ImageDecoder, ImageError, ImageFormat, Limits, RgbaImage,
 };
 use onair::av::worker::ipc::{Size, Sprite, SpriteFrame};
 
-use super::{Budget, fitted, refused};
-use crate::error::JobError;
+use super::refused::{Refused, refused};
+use super::{Budget, fitted};
 
-impl From<ImageError> for JobError {
+impl From<ImageError> for Refused {
     fn from(error: ImageError) -> Self {
-        Self::Refused(format!("the image cannot be read: {error}"))
+        refused(format!("the image cannot be read: {error}"))
     }
 }
 
 /// Decodes all frames.
-pub fn decode(budget: &Budget<'_>) -> Result<Sprite, JobError> {
+pub fn decode(budget: &Budget<'_>) -> Result<Sprite, Refused> {
     let file = &budget.job.file[..];
     let format =
         image::guess_format(file).map_err(|_| refused("the file is none of PNG, JPEG, WebP, GIF and SVG"))?;
@@ -64,12 +65,12 @@ fn limits(budget: &Budget<'_>) -> Limits {
     limits
 }
 
-fn check(budget: &Budget<'_>, decoder: &impl ImageDecoder) -> Result<(), JobError> {
+fn check(budget: &Budget<'_>, decoder: &impl ImageDecoder) -> Result<(), Refused> {
     let (width, height) = decoder.dimensions();
     budget.check_size(width, height)
 }
 
-fn still(budget: &Budget<'_>, mut decoder: impl ImageDecoder) -> Result<Sprite, JobError> {
+fn still(budget: &Budget<'_>, mut decoder: impl ImageDecoder) -> Result<Sprite, Refused> {
     check(budget, &decoder)?;
     decoder.set_limits(limits(budget))?;
     let orientation = decoder.orientation()?;
@@ -77,14 +78,14 @@ fn still(budget: &Budget<'_>, mut decoder: impl ImageDecoder) -> Result<Sprite, 
     image.apply_orientation(orientation);
     let pixels = image.into_rgba8();
     let size = fitted(Size { width: pixels.width(), height: pixels.height() }, budget.job.fit, false);
-    let frame = SpriteFrame { duration: Duration::ZERO, rgba: scaled(pixels, size).into_raw().into() };
+    let frame = SpriteFrame { duration: Duration::ZERO, rgba: scaled(pixels, size)?.into() };
     Ok(Sprite { size, frames: vec![frame] })
 }
 
 fn animation(
     budget: &Budget<'_>,
     decoded: impl Iterator<Item = Result<Frame, ImageError>>,
-) -> Result<Sprite, JobError> {
+) -> Result<Sprite, Refused> {
     let mut frames = Vec::new();
     let mut size = None;
     for frame in decoded {
@@ -95,26 +96,23 @@ fn animation(
         let own = Size { width: pixels.width(), height: pixels.height() };
         let size = *size.get_or_insert(fitted(own, budget.job.fit, false));
         budget.check_frame(&frames, size)?;
-        frames.push(SpriteFrame { duration, rgba: scaled(pixels, size).into_raw().into() });
+        frames.push(SpriteFrame { duration, rgba: scaled(pixels, size)?.into() });
     }
     let size = size.ok_or_else(|| refused("the animation has no frame"))?;
     Ok(Sprite { size, frames })
 }
 
 /// At this size. Opacity goes along with the colours, so that what is transparent does not bleed.
-fn scaled(mut pixels: RgbaImage, size: Size) -> RgbaImage {
-    if (pixels.width(), pixels.height()) == (size.width, size.height) {
-        return pixels;
+fn scaled(pixels: RgbaImage, size: Size) -> Result<Vec<u8>, Refused> {
+    let (width, height) = pixels.dimensions();
+    if (width, height) == (size.width, size.height) {
+        return Ok(pixels.into_raw());
     }
-    for pixel in pixels.pixels_mut() {
-        let alpha = u32::from(pixel.0[3]);
-        for colour in &mut pixel.0[..3] {
-            *colour = ((u32::from(*colour) * alpha + 127) / 255) as u8;
-        }
-    }
-    let mut pixels = resize(&pixels, size.width, size.height, FilterType::CatmullRom);
-    for pixel in pixels.pixels_mut() {
-        super::svg::demultiply(&mut pixel.0);
-    }
-    pixels
+    let unscalable = |error: &dyn std::error::Error| refused(format!("the image cannot be scaled: {error}"));
+    let pixels = Image::from_vec_u8(width, height, pixels.into_raw(), PixelType::U8x4)
+        .map_err(|error| unscalable(&error))?;
+    let mut out = Image::new(size.width, size.height, PixelType::U8x4);
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
+    Resizer::new().resize(&pixels, &mut out, &options).map_err(|error| unscalable(&error))?;
+    Ok(out.into_vec())
 }

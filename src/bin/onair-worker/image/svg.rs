@@ -8,8 +8,8 @@ use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::roxmltree::{Document, ParsingOptions};
 use resvg::usvg::{ImageHrefResolver, Options, Tree};
 
-use super::{fitted, refused};
-use crate::error::JobError;
+use super::fitted;
+use super::refused::{Refused, refused};
 
 /// Elements, attributes and texts of a file.
 const MOST_NODES: u32 = 20_000;
@@ -37,7 +37,7 @@ pub fn looks_like(file: &[u8]) -> bool {
 }
 
 /// Draws the file as large as it fits.
-pub fn draw(job: &ImageJob) -> Result<Sprite, JobError> {
+pub fn draw(job: &ImageJob) -> Result<Sprite, Refused> {
     let text = std::str::from_utf8(&job.file).map_err(|_| refused("the SVG is not UTF-8"))?;
     let parsing = ParsingOptions { nodes_limit: MOST_NODES, ..ParsingOptions::default() };
     let document = Document::parse_with_options(text, parsing)
@@ -59,7 +59,7 @@ pub fn draw(job: &ImageJob) -> Result<Sprite, JobError> {
 }
 
 /// Refuses what is more than a picture, with the reason.
-fn check(document: &Document<'_>) -> Result<(), JobError> {
+fn check(document: &Document<'_>) -> Result<(), Refused> {
     for element in document.descendants().filter(|node| node.is_element()) {
         let name = element.tag_name().name();
         if let Some((_, reason)) =
@@ -99,12 +99,12 @@ fn no_images() -> ImageHrefResolver<'static> {
 }
 
 /// Takes opacity out of a pixel's colours.
-pub fn demultiply(pixel: &mut [u8; 4]) {
+fn demultiply(pixel: &mut [u8; 4]) {
     let alpha = u32::from(pixel[3]);
     for colour in &mut pixel[..3] {
         *colour = match alpha {
             0 => 0,
-            // At most 255, but for resampling that overshoots.
+            // At most 255: no colour is more than its opacity.
             _ => ((u32::from(*colour) * 255 + alpha / 2) / alpha).min(255) as u8,
         };
     }

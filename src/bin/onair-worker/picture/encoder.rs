@@ -89,11 +89,13 @@ pub struct Encoder {
     inside: VecDeque<MediaTime>,
     /// Of the last picture that went in, on the encoder's clock.
     last_tick: i64,
+    /// No picture has come that was wanted.
+    fresh: bool,
     limit: u32,
 }
 
 impl Encoder {
-    /// For such pictures of a source like that.
+    /// For such pictures of a source like that. `set_id` is the id of the parameter sets.
     ///
     /// # Errors
     /// When the library cannot.
@@ -102,6 +104,7 @@ impl Encoder {
         encoding: Encoding,
         profile: Profile,
         measure: &Measure,
+        set_id: u8,
     ) -> Result<Self, JobError> {
         let codec = encoder::find_by_name("libx264")
             .ok_or_else(|| JobError::Refused("the media library of this machine has no x264".to_owned()))?;
@@ -139,17 +142,33 @@ impl Encoder {
             ("color_primaries", &ffi::AVColorPrimaries::from(settings.primaries).0.to_string()),
             ("color_trc", &ffi::AVColorTransferCharacteristic::from(settings.transfer).0.to_string()),
             // Lengths instead of start codes; every keyframe with its parameter sets; no keyframe but where we want one.
-            ("x264-params", "annexb=0:repeat-headers=1:scenecut=0:open-gop=0"),
+            ("x264-params", &format!("annexb=0:repeat-headers=1:scenecut=0:open-gop=0:sps-id={set_id}")),
         ]
         .into_iter()
         .collect();
         let opened = video.open_as_with(codec, options).doing("opening the encoder")?;
-        Ok(Self { settings, encoding, opened, inside: VecDeque::new(), last_tick: -1, limit })
+        Ok(Self { settings, encoding, opened, inside: VecDeque::new(), last_tick: -1, fresh: true, limit })
     }
 
     /// What it is made for.
     pub const fn settings(&self) -> Settings {
         self.settings
+    }
+
+    /// Whether no picture has come yet: the first is a keyframe.
+    pub const fn is_fresh(&self) -> bool {
+        self.fresh
+    }
+
+    /// Encodes a picture for nobody: the first takes several times as long as any other, as memory is touched for the first time.
+    ///
+    /// # Errors
+    /// When the library fails.
+    pub fn warm_up(&mut self, picture: &Picture) -> Result<(), JobError> {
+        let Picture { ref frame, pts, keyframe } = *picture;
+        self.encode(Picture { frame: frame.clone(), pts, keyframe }, true, &mut Vec::new())?;
+        self.fresh = true;
+        Ok(())
     }
 
     /// Follows the source's bitrate.
@@ -177,6 +196,7 @@ impl Encoder {
     ) -> Result<(), JobError> {
         let tick = picture.pts.to_ticks(CLOCK as u32).max(self.last_tick.saturating_add(1));
         self.last_tick = tick;
+        self.fresh = false;
         self.inside.push_back(picture.pts);
         picture.frame.set_pts(Some(tick));
         // The decoder's own would force the same type on the encoder.

@@ -40,9 +40,9 @@ impl Measure {
         if RATES.contains(&rate) { rate } else { USUAL_RATE }
     }
 
-    /// Whether a frame rate can be told.
-    pub fn has_frame_rate(&self) -> bool {
-        self.frames.len() > 1
+    /// Frames that were counted and are not forgotten.
+    pub fn frames(&self) -> usize {
+        self.frames.len()
     }
 
     /// Bits a second; `None` until there is enough.

@@ -1,0 +1,22 @@
+//! Overlays that the server burns in: from the request to the frames that viewers get.
+//!
+//! | | |
+//! |---|---|
+//! | [`placement`] | ≈ the formats: where the overlay and the picture go |
+//! | [`splice`] | ≈ from the source to the worker's frames and back, on any frame |
+//! | [`slots`] | ≈ which slots may be, and what has become of them |
+//! | [`Overlays`] | takes slots on, and has them drawn |
+//! | `image` | the creative: decoded by a worker |
+//! | `driver` | a channel's programme, while somebody has a slot there |
+
+mod config;
+mod driver;
+mod image;
+mod metrics;
+mod overlays;
+pub mod placement;
+pub mod slots;
+pub mod splice;
+
+pub use config::Config;
+pub use overlays::{AskError, Overlays, Request};

@@ -1,0 +1,271 @@
+//! Takes slots on, and has them drawn.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use super::Config;
+use super::driver::{Command, Driver, Pending};
+use super::image::{self, Memory};
+use super::metrics::Metrics;
+use super::placement::Format;
+use super::slots::{NewSlot, Refusal, Slot, Slots};
+use super::splice::{Ask, Limits, SlotEvent};
+use crate::av::worker::ipc::{OverlayId, Size};
+use crate::av::worker::{StartError, Workers};
+use crate::context::Life;
+use crate::hub::Channel;
+use crate::media::{ChannelName, Codec, MediaTime, Track};
+use crate::{clock, metrics};
+
+/// Longer than an image may take to be decoded, until its slot is there.
+const IMAGE_GRACE: Duration = Duration::from_secs(1);
+
+/// An overlay that somebody wants to see.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// What it looks like.
+    pub format: Format,
+    /// The first moment with it, in media time; `None` for as soon as it can be.
+    pub start: Option<MediaTime>,
+    /// How long it is to be on.
+    pub duration: Duration,
+    /// The image file.
+    pub image: Bytes,
+}
+
+/// Why a slot is not taken on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AskError {
+    /// The channel is not on the air.
+    #[error("the channel is not live")]
+    Offline,
+    /// There is no picture to draw on.
+    #[error("the broadcast has no picture")]
+    NoPicture,
+    /// The picture is in a codec that overlays cannot be drawn into.
+    #[error("overlays are drawn into H.264; this broadcast is {0}")]
+    Codec(Codec),
+    /// The picture is too small.
+    #[error("the picture is too small: overlays need at least {0}×{0} pixels")]
+    TooSmall(u32),
+    /// No worker is there for it.
+    #[error(transparent)]
+    Worker(#[from] StartError),
+    /// The worker did not come.
+    #[error("the media worker {0}")]
+    WorkerFailed(String),
+    /// The slot may not be.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The image is too large a file, or empty.
+    #[error("image: a file of 1 to {most} bytes")]
+    ImageSize {
+        /// The most bytes.
+        most: usize,
+    },
+    /// The image cannot be used; the text says why.
+    #[error("image: {0}")]
+    Image(String),
+    /// The images of all slots take too much memory.
+    #[error("the images of the slots that wait take all the memory that is for them: try again later")]
+    NoMemory,
+}
+
+/// All overlays of the server. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Overlays(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    config: Config,
+    workers: Workers,
+    life: Life,
+    memory: Memory,
+    metrics: Metrics,
+    slots: Mutex<Slots>,
+    drivers: Mutex<HashMap<ChannelName, mpsc::UnboundedSender<Command>>>,
+}
+
+impl Overlays {
+    /// Overlays that these workers draw.
+    pub fn new(config: &Config, workers: Workers, life: Life, metrics: &metrics::Metrics) -> Self {
+        let own = Metrics::default();
+        own.register(metrics);
+        // Numbers go on where they stood before a restart, as time does: nobody asks for a thousand slots a millisecond.
+        let first = u64::try_from(clock::unix_millis(clock::wall())).unwrap_or_default() * 1000;
+        Self(Arc::new(Inner {
+            config: config.clone(),
+            workers,
+            life,
+            memory: Memory::new(config.image_memory),
+            metrics: own,
+            slots: Mutex::new(Slots::new(config.clone(), first)),
+            drivers: Mutex::default(),
+        }))
+    }
+
+    /// The largest image file, in bytes.
+    pub fn max_image(&self) -> usize {
+        self.0.config.image_bytes
+    }
+
+    /// Takes a slot on; its image is decoded by then.
+    ///
+    /// # Errors
+    /// Why it is not taken on.
+    pub async fn ask(&self, channel: &Arc<Channel>, request: Request) -> Result<OverlayId, AskError> {
+        let asked = self.try_ask(channel, request).await;
+        match &asked {
+            Ok(id) => tracing::info!(channel = %channel.name(), overlay = id.0, "overlay asked for"),
+            Err(error) => {
+                self.0.metrics.refused.inc();
+                tracing::info!(channel = %channel.name(), %error, "overlay refused");
+            }
+        }
+        asked
+    }
+
+    async fn try_ask(&self, channel: &Arc<Channel>, request: Request) -> Result<OverlayId, AskError> {
+        self.0.workers.available()?;
+        let status = channel.status();
+        let (broadcast, newest) = channel.newest().filter(|_| status.live).ok_or(AskError::Offline)?;
+        let canvas = canvas(&status.tracks)?;
+        let Request { format, start, duration, image } = request;
+        if format.place(canvas, canvas).is_none() {
+            return Err(AskError::TooSmall(Format::MIN_SIDE));
+        }
+        let asked = NewSlot { channel: channel.name().clone(), broadcast, format, start, duration };
+        let id = self.slots().ask(asked, newest, clock::wall())?;
+        let reserved = Reserved { overlays: self, channel, id, taken: false };
+        if start.is_none() {
+            // By the time that the image is decoded, a worker has caught up with the source.
+            let until = clock::monotonic() + self.0.config.image_time + IMAGE_GRACE;
+            self.tell(channel, Command::Expect(id, until));
+        }
+        let sprite = image::decode(&self.0.workers, &self.0.config, image, format.fit(canvas)).await?;
+        let image = self.0.memory.keep(sprite).ok_or(AskError::NoMemory)?;
+        let ask = Ask { id, start, duration: duration.into() };
+        reserved.hand_over(Pending { ask, broadcast, format, image });
+        Ok(id)
+    }
+
+    /// The slot of this name.
+    pub fn slot(&self, id: OverlayId) -> Option<Slot> {
+        self.slots().get(id).cloned()
+    }
+
+    /// Withdraws a slot; one that is on ends with the next frames.
+    pub fn cancel(&self, id: OverlayId) {
+        let Some(slot) = self.slot(id) else { return };
+        if let Some(driver) = self.drivers().get(&slot.asked.channel) {
+            // A driver that is gone has closed all its slots.
+            let _ = driver.send(Command::Cancel(id));
+        }
+    }
+
+    /// Writes down what has become of a slot.
+    pub(super) fn note(&self, channel: &ChannelName, id: OverlayId, event: &SlotEvent) {
+        if !self.slots().note(id, event, clock::wall()) {
+            return;
+        }
+        match event {
+            SlotEvent::Ready => tracing::debug!(%channel, overlay = id.0, "a worker is ready"),
+            SlotEvent::Began { first_pts, delay } => {
+                tracing::info!(%channel, overlay = id.0, ?first_pts, ?delay, "overlay on the air");
+            }
+            SlotEvent::Closed { shown, why } => {
+                self.0.metrics.over(*why);
+                self.0.metrics.frames.inc_by(shown.frames);
+                tracing::info!(%channel, overlay = id.0, ?shown, why = why.label(), "overlay over");
+            }
+        }
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.0.config.limits()
+    }
+
+    pub(super) fn workers(&self) -> &Workers {
+        &self.0.workers
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// Tells a channel's driver, which is started if there is none.
+    fn tell(&self, channel: &Arc<Channel>, command: Command) {
+        let mut drivers = self.drivers();
+        let command = match drivers.get(channel.name()) {
+            Some(driver) => match driver.send(command) {
+                Ok(()) => return,
+                Err(mpsc::error::SendError(command)) => command,
+            },
+            None => command,
+        };
+        let (sender, commands) = mpsc::unbounded_channel();
+        // The receiver is here.
+        let _ = sender.send(command);
+        drivers.insert(channel.name().clone(), sender);
+        let driver = Driver::new(self.clone(), Arc::clone(channel), commands);
+        self.0.life.spawn(driver.run());
+    }
+
+    /// Ends a driver that has nothing to do; `false` when something has come in the meantime.
+    pub(super) fn dismiss(&self, channel: &ChannelName, commands: &mpsc::UnboundedReceiver<Command>) -> bool {
+        let mut drivers = self.drivers();
+        if !commands.is_empty() {
+            return false;
+        }
+        drivers.remove(channel);
+        true
+    }
+
+    fn slots(&self) -> MutexGuard<'_, Slots> {
+        self.0.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn drivers(&self) -> MutexGuard<'_, HashMap<ChannelName, mpsc::UnboundedSender<Command>>> {
+        self.0.drivers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A slot that nobody knows of yet: it is forgotten if its image is no good, or whoever asked for it has gone.
+struct Reserved<'a> {
+    overlays: &'a Overlays,
+    channel: &'a Arc<Channel>,
+    id: OverlayId,
+    taken: bool,
+}
+
+impl Reserved<'_> {
+    fn hand_over(mut self, pending: Pending) {
+        self.taken = true;
+        self.overlays.tell(self.channel, Command::Ask(pending));
+    }
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        if !self.taken {
+            self.overlays.slots().forget(self.id);
+            self.overlays.tell(self.channel, Command::Cancel(self.id));
+        }
+    }
+}
+
+/// The size of the picture that viewers get.
+fn canvas(tracks: &[Arc<Track>]) -> Result<Size, AskError> {
+    let pictures = tracks.iter().filter_map(|track| Some((track, track.video()?)));
+    let lead = pictures.min_by_key(|(track, _)| (track.group, track.rank, track.id));
+    let (track, video) = lead.ok_or(AskError::NoPicture)?;
+    match track.codec {
+        Codec::H264 => Ok(Size { width: video.width, height: video.height }),
+        other => Err(AskError::Codec(other)),
+    }
+}
