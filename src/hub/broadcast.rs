@@ -146,7 +146,8 @@ impl Broadcast {
         let known = state.standing.tracks().iter().find(|known| known.id == track).cloned();
         if let Some(known) = known {
             let track = state.reordering.describe((*known).clone());
-            state.standing.track(Arc::new(track)).into_iter().for_each(|entry| self.feed.push(entry));
+            let entry = state.standing.track(Arc::new(track));
+            entry.into_iter().for_each(|entry| self.push(state, entry));
         }
     }
 

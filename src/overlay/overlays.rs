@@ -88,6 +88,7 @@ struct Inner {
     memory: Memory,
     metrics: Metrics,
     slots: Mutex<Slots>,
+    /// A queue holds at most three commands of each slot that is not over, of which a channel has `max_waiting`.
     drivers: Mutex<HashMap<ChannelName, mpsc::UnboundedSender<Command>>>,
 }
 
@@ -161,8 +162,8 @@ impl Overlays {
 
     /// Withdraws a slot; one that is on ends with the next frames.
     pub fn cancel(&self, id: OverlayId) {
-        let Some(slot) = self.slot(id) else { return };
-        if let Some(driver) = self.drivers().get(&slot.asked.channel) {
+        let withdrawn = self.slots().withdraw(id);
+        if let Some(driver) = withdrawn.and_then(|channel| self.drivers().get(&channel).cloned()) {
             // A driver that is gone has closed all its slots.
             let _ = driver.send(Command::Cancel(id));
         }

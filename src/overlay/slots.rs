@@ -45,6 +45,8 @@ pub struct Slot {
     pub shown: Shown,
     /// Why it is over, and when that was.
     pub over: Option<(Why, SystemTime)>,
+    /// It was withdrawn, and may not be over yet.
+    withdrawn: bool,
 }
 
 /// How far a slot has come.
@@ -162,6 +164,7 @@ impl Slots {
             delay: None,
             shown: Shown::default(),
             over: None,
+            withdrawn: false,
         };
         let (start, end) = slot.span();
         let mut waiting = 0;
@@ -189,6 +192,13 @@ impl Slots {
     /// The slots of a channel that are not over, in the order in which they were asked for.
     pub fn of<'a>(&'a self, channel: &'a ChannelName) -> impl Iterator<Item = &'a Slot> {
         self.slots.values().filter(move |slot| slot.asked.channel == *channel && slot.over.is_none())
+    }
+
+    /// Withdraws a slot. Its channel, where it is to be ended; `None` when it is over, or is being ended already.
+    pub fn withdraw(&mut self, id: OverlayId) -> Option<ChannelName> {
+        let slot = self.slots.get_mut(&id).filter(|slot| slot.over.is_none() && !slot.withdrawn)?;
+        slot.withdrawn = true;
+        Some(slot.asked.channel.clone())
     }
 
     /// Forgets a slot that came to nothing before anybody knew of it.
@@ -294,6 +304,14 @@ mod tests {
         assert_eq!(taken, 16);
         let refusal = ask(&mut slots, Some(500_000), 2_000).unwrap_err();
         assert_eq!(refusal.to_string(), "16 slots of this channel are waiting already");
+    }
+
+    #[test]
+    fn a_slot_is_withdrawn_once() {
+        let mut slots = slots();
+        let id = ask(&mut slots, Some(70_000), 2_000).unwrap();
+        assert_eq!(slots.withdraw(id).unwrap().as_str(), "kitchen");
+        assert_eq!((slots.withdraw(id), slots.withdraw(OverlayId(7))), (None, None));
     }
 
     #[test]

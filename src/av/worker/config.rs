@@ -31,7 +31,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { path: None, pool: 1, max_jobs: 4, memory: 1 << 30, stall_timeout: Duration::from_secs(2) }
+        Self { path: None, pool: 2, max_jobs: 4, memory: 1 << 30, stall_timeout: Duration::from_secs(2) }
     }
 }
 
