@@ -127,15 +127,20 @@ export class Server {
 
   /** Makes a channel and returns where its broadcaster publishes. */
   async createChannel(name: string, title: string): Promise<string> {
-    const token = readFileSync(join(this.#data, 'admin-token'), 'utf8').trim()
-    const response = await fetch(`${this.url}/api/v1/channels`, {
+    const response = await this.operate('/api/v1/channels', {
       method: 'POST',
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ name, title }),
     })
     if (response.status !== 201) throw new Error(`no channel: ${response.status} ${await response.text()}`)
     const { stream_key: key } = (await response.json()) as { stream_key: string }
     return `rtmp://127.0.0.1:${this.#ports.rtmp}/live/${key}`
+  }
+
+  /** What the operator may ask for. */
+  operate(path: string, request: RequestInit = {}): Promise<Response> {
+    const token = readFileSync(join(this.#data, 'admin-token'), 'utf8').trim()
+    return fetch(`${this.url}${path}`, { ...request, headers: { ...request.headers, authorization: `Bearer ${token}` } })
   }
 
   async #isReady(): Promise<boolean> {
