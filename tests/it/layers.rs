@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The layers, lowest first; a module may use those of lower layers, and of its own where `SAME_LAYER` says so.
 const LAYERS: &[&[&str]] = &[
-    &["media", "setting", "clock"],
+    &["media", "setting", "clock", "money", "random"],
     &["codec"],
     &["format"],
     &["hub", "av", "store", "net", "http", "auth", "metrics", "log", "context"],
@@ -23,6 +23,8 @@ const SAME_LAYER: &[&str] = &["hub", "av", "store", "net", "http", "auth", "metr
 /// Modules without sockets, runtimes and clocks: path prefixes below `src`.
 const PURE: &[&str] = &[
     "media",
+    "money.rs",
+    "random.rs",
     "codec",
     "format",
     "av/audio",
@@ -37,7 +39,6 @@ const PURE: &[&str] = &[
     "chat/pace.rs",
     "chat/person.rs",
     "chat/posts.rs",
-    "chat/random.rs",
     "chat/room",
     "chat/sampling.rs",
     "chat/tags.rs",
