@@ -18,6 +18,7 @@ pub mod demo;
 pub mod format;
 pub mod http;
 pub mod hub;
+pub mod ledger;
 pub mod log;
 pub mod media;
 pub mod metrics;
