@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod app;
+pub mod auction;
 pub mod auth;
 pub mod av;
 pub mod bench;

@@ -11,7 +11,7 @@ const LAYERS: &[&[&str]] = &[
     &["format"],
     &["hub", "av", "store", "net", "http", "auth", "metrics", "log", "context"],
     &["ledger"],
-    &["protocol", "chat"],
+    &["protocol", "chat", "auction"],
     &["api", "bench"],
     &["config", "demo"],
     &["app"],
@@ -23,6 +23,7 @@ const SAME_LAYER: &[&str] = &["hub", "av", "store", "net", "http", "auth", "metr
 
 /// Modules without sockets, runtimes and clocks: path prefixes below `src`.
 const PURE: &[&str] = &[
+    "auction",
     "media",
     "money.rs",
     "random.rs",
