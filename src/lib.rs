@@ -15,6 +15,7 @@ pub mod clock;
 pub mod codec;
 pub mod config;
 pub mod context;
+pub mod cue;
 pub mod demo;
 pub mod format;
 pub mod http;

@@ -11,7 +11,7 @@ const LAYERS: &[&[&str]] = &[
     &["format"],
     &["hub", "av", "store", "net", "http", "auth", "metrics", "log", "context"],
     &["ledger"],
-    &["protocol", "chat", "auction"],
+    &["protocol", "chat", "auction", "cue"],
     &["api", "bench"],
     &["config", "demo"],
     &["app"],
@@ -24,6 +24,7 @@ const SAME_LAYER: &[&str] = &["hub", "av", "store", "net", "http", "auth", "metr
 /// Modules without sockets, runtimes and clocks: path prefixes below `src`.
 const PURE: &[&str] = &[
     "auction",
+    "cue",
     "media",
     "money.rs",
     "random.rs",
