@@ -20,6 +20,7 @@ pub mod demo;
 pub mod format;
 pub mod http;
 pub mod hub;
+pub mod impression;
 pub mod ledger;
 pub mod log;
 pub mod media;
