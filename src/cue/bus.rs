@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::engagement::Engagement;
 use super::policy::{OnEngagement, Policy};
+use super::refused::Refused;
 use super::slot::{Moment, Proposal, Slot, SlotChange};
 use super::timetable::Timetable;
 use crate::media::{Cue, CueId, CueOrigin, CueState, MediaTime, OverlayFormat, Signal};
@@ -37,51 +38,6 @@ struct Known {
     /// What the publisher said last: a repetition is known by that.
     said: Option<(MediaTime, Option<MediaTime>, CueState)>,
     is_vetoed: bool,
-}
-
-/// Why there is no slot, or no change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-#[non_exhaustive]
-pub enum Refused {
-    /// Nothing is on the air.
-    #[error("the channel is not on the air")]
-    Offline,
-    /// The channel takes no cues from its publisher's stream.
-    #[error("the channel takes no cues from the stream")]
-    NotPermitted,
-    /// The publisher's stream has opened as many slots as it may in an hour.
-    #[error("the stream has opened as many slots as it may in an hour")]
-    OverBudget,
-    /// Zero, negative, too short or too long.
-    #[error("the duration is not one that the channel allows")]
-    Duration,
-    /// Too far in the future.
-    #[error("the slot is too far ahead")]
-    FarAhead,
-    /// It can no longer be shown whole.
-    #[error("the slot comes too late to be shown whole")]
-    TooLate,
-    /// There is another slot at that time.
-    #[error("another slot is at that time")]
-    Overlap,
-    /// The broadcaster wants no slot now, or the moment is not to be covered.
-    #[error("no slot may begin at that time")]
-    HeldOff,
-    /// The broadcaster has forbidden this slot.
-    #[error("the broadcaster has forbidden this slot")]
-    Vetoed,
-    /// There is no such slot.
-    #[error("there is no such slot")]
-    Unknown,
-    /// It has begun, and that cannot be changed any more.
-    #[error("the slot has begun already")]
-    Begun,
-    /// The name is another slot's.
-    #[error("another slot has this id")]
-    Conflict,
-    /// More slots are announced than anybody can mean.
-    #[error("too many slots are announced")]
-    TooMany,
 }
 
 impl CueBus {
@@ -164,7 +120,8 @@ impl CueBus {
             return Ok(());
         };
         let Some(known) = self.known.get_mut(place) else { return Err(Refused::Unknown) };
-        let Some(before) = known.said.replace(said) else { return Err(Refused::Conflict) };
+        let before = known.said.ok_or(Refused::Conflict)?;
+        known.said = Some(said);
         if before == said {
             return Ok(());
         }
@@ -176,11 +133,32 @@ impl CueBus {
             return Ok(());
         }
         if known.slot.cue.state == CueState::Cancelled {
-            return Err(Refused::Conflict);
+            return self.reopen(place, cue, now);
         }
-        known.slot.cue.scte35 = cue.scte35.or_else(|| known.slot.cue.scte35.take());
+        if cue.scte35.is_some() {
+            known.slot.cue.scte35.clone_from(&cue.scte35);
+        }
         let moved = (before.0 != cue.start).then_some(cue.start);
-        self.change_at(place, SlotChange { start: moved, duration: cue.duration, format: None }, now)
+        // A slot that began late ends when the stream says so all the same.
+        let duration = match (moved, cue.end()) {
+            (None, Some(end)) => Some(end - known.slot.cue.start),
+            _ => cue.duration,
+        };
+        self.change_at(place, SlotChange { start: moved, duration, format: None }, now)
+    }
+
+    /// The stream wants a slot after all that it had withdrawn.
+    fn reopen(&mut self, place: usize, cue: Cue, now: Moment) -> Result<(), Refused> {
+        let withdrawn = self.known.remove(place).ok_or(Refused::Unknown)?;
+        let said = withdrawn.said;
+        let revision = withdrawn.slot.cue.revision.saturating_add(1);
+        let opened = self.open(Cue { revision, origin: CueOrigin::Publisher, ..cue }, None, false, now);
+        match opened {
+            Ok(()) => self.known.back_mut().into_iter().for_each(|known| known.said = said),
+            // There is room for it: it was just taken out.
+            Err(_) => self.known.push_back(withdrawn),
+        }
+        opened
     }
 
     /// Changes a slot.
@@ -434,12 +412,5 @@ impl Known {
     fn revised(&mut self) -> Slot {
         self.slot.cue.revision = self.slot.cue.revision.saturating_add(1);
         self.slot.clone()
-    }
-}
-
-impl Proposal {
-    /// For a slot as the channel's slots are; `None` for as soon as possible.
-    pub fn of(origin: CueOrigin, start: Option<MediaTime>) -> Self {
-        Self { id: None, start, duration: None, format: None, origin }
     }
 }

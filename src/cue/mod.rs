@@ -18,12 +18,14 @@ pub mod engagement;
 pub mod policy;
 pub mod slot;
 
+mod refused;
 mod timetable;
 
 #[cfg(test)]
 mod tests;
 
-pub use bus::{CueBus, Refused};
+pub use bus::CueBus;
 pub use engagement::Engagement;
 pub use policy::{OnEngagement, Policy};
+pub use refused::Refused;
 pub use slot::{Moment, Proposal, Slot, SlotChange};

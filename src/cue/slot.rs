@@ -26,6 +26,13 @@ pub struct Proposal {
     pub origin: CueOrigin,
 }
 
+impl Proposal {
+    /// For a slot as the channel's slots are; `None` for as soon as possible.
+    pub fn of(origin: CueOrigin, start: Option<MediaTime>) -> Self {
+        Self { id: None, start, duration: None, format: None, origin }
+    }
+}
+
 /// What is to change about a slot; `None` stays.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SlotChange {

@@ -146,14 +146,19 @@ fn the_stream_repeats_itself_and_ends_slots_early() {
     bus.hear(cue("y", 60_000, Some(9000)), at(50_000)).unwrap();
     bus.hear(Cue { state: CueState::Cancelled, ..cue("y", 60_000, Some(9000)) }, at(51_000)).unwrap();
     assert_eq!(given(&mut bus), [slot("y", 1, 60_000, 69_000), slot("y", 2, 60_000, -1)]);
+    bus.hear(cue("y", 60_000, Some(9000)), at(52_000)).unwrap();
+    assert_eq!(given(&mut bus), [slot("y", 3, 60_000, 69_000)], "wanted after all");
+    bus.hear(cue("late", 79_500, None), at(79_800)).unwrap();
+    bus.hear(cue("late", 79_500, Some(6000)), at(85_500)).unwrap();
+    let late = [slot("late", 1, 80_100, 95_100), slot("late", 2, 80_100, 85_500)];
+    assert_eq!(given(&mut bus), late, "it began late and ends when the stream says so");
     let unknown = Cue { state: CueState::Cancelled, ..cue("z", 60_000, None) };
     assert_eq!(bus.hear(unknown, at(51_000)), Err(Refused::Unknown));
-    bus.propose(Proposal { id: Some(CueId::new("goal")), ..proposal(Some(90_000)) }, at(52_000)).unwrap();
-    assert_eq!(
-        bus.hear(cue("goal", 90_000, Some(2000)), at(53_000)),
-        Err(Refused::Conflict),
-        "another's slot"
-    );
+    bus.propose(Proposal { id: Some(CueId::new("goal")), ..proposal(Some(99_000)) }, at(86_000)).unwrap();
+    for duration in [2000, 3000] {
+        let foreign = bus.hear(cue("goal", 99_000, Some(duration)), at(87_000));
+        assert_eq!(foreign, Err(Refused::Conflict), "another's slot, told once or twice");
+    }
 }
 
 #[test]

@@ -21,6 +21,7 @@ impl Programme {
         if slot.cue.state == CueState::Announced {
             let length = slot.end() - slot.cue.start;
             assert!(length <= policy.max_duration.into(), "{length:?}");
+            let before = before.filter(|before| before.cue.state == CueState::Announced);
             let has_begun = before.is_some_and(|before| before.cue.start <= now.media);
             if has_begun {
                 assert_eq!(
