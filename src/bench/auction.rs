@@ -148,7 +148,7 @@ async fn open(
     directory: &Path,
 ) -> Result<Ledger, Box<dyn std::error::Error + Send + Sync>> {
     let store = Store::open(&store::Config::default(), directory).await?;
-    let ledger = Ledger::start(Arc::new(SqliteLedger::open(store.pool()).await?), wall_clock()).await?;
+    let (ledger, _) = Ledger::start(Arc::new(SqliteLedger::open(store.pool()).await?), wall_clock()).await?;
     for campaign in 0..u64::from(options.bidders * options.campaigns) {
         let amount = Money::from_nanos(1_000_000_000_000_000);
         ledger.submit(Event::Fund { campaign: CampaignId(campaign), number: 1, amount }).await?;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::account::{Account, CampaignId};
 use super::event::{
     DisplayClass, Entry, Event, Lot, MAX_LOTS, Posting, Receipt, Refusal, Reservation, Seq, SessionId,
-    SlotId, SlotName, UnixMillis,
+    SettledLot, Settlement, SlotId, SlotName, UnixMillis,
 };
 use super::slot::{Seen, Slot};
 use crate::media::{ChannelName, CueId};
@@ -268,18 +268,21 @@ impl Book {
         if let Some(slot) = self.slots.get_mut(&id) {
             slot.deadline = deadline;
         }
-        let receipt = Receipt::Released(Money::ZERO);
+        let receipt = Receipt::Shortened;
         Ok(self.entry(Event::Shorten { slot: id, deadline }, Vec::new(), Vec::new(), receipt))
     }
 
     fn release(&mut self, id: SlotId) -> Result<Applied, Refusal> {
         let slot = self.open(id)?;
         let deadline = slot.deadline;
+        let lots: Vec<SettledLot> = slot.settlement().collect();
         let mut rests: BTreeMap<CampaignId, Money> = BTreeMap::new();
-        for (lot, rest) in slot.rest() {
+        for lot in &lots {
+            let rest = lot.reserved.checked_sub(lot.spent).ok_or(Refusal::Overflow)?;
             let sum = rests.entry(lot.campaign).or_default();
             *sum = sum.checked_add(rest).ok_or(Refusal::Overflow)?;
         }
+        rests.retain(|_, rest| rest.is_positive());
         let back = |(campaign, amount): (CampaignId, Money)| Posting {
             debit: Account::Reserved(campaign),
             credit: Account::Budget(campaign),
@@ -291,8 +294,7 @@ impl Book {
             slot.release();
             self.released.insert((slot.reservation.deadline, id));
         }
-        let nanos = postings.iter().map(|posting| posting.amount.as_nanos()).sum();
-        let receipt = Receipt::Released(Money::from_nanos(nanos));
+        let receipt = Receipt::Released(Settlement { slot: id, lots });
         Ok(self.entry(Event::Release { slot: id }, postings, Vec::new(), receipt))
     }
 

@@ -159,10 +159,32 @@ pub enum Receipt {
     Charged(Money),
     /// The display counts and costs nothing: more saw it than was reserved for.
     Free,
-    /// The slot ends earlier, or has ended and this is what went back.
-    Released(Money),
+    /// The slot ends earlier.
+    Shortened,
+    /// The slot is over, and what was not spent is back in the budgets.
+    Released(Settlement),
     /// It had happened already; nothing changed.
     Repeated,
+}
+
+/// What came of a slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    /// Which.
+    pub slot: SlotId,
+    /// Its lots, in order.
+    pub lots: Vec<SettledLot>,
+}
+
+/// What came of a lot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SettledLot {
+    /// Who paid.
+    pub campaign: CampaignId,
+    /// What was kept back.
+    pub reserved: Money,
+    /// What of it was spent; the rest went back.
+    pub spent: Money,
 }
 
 /// Why an event changes nothing.

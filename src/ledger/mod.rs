@@ -16,8 +16,8 @@
 //!
 //! Nothing can spend more than a budget, because a budget's account cannot go below nothing, one writer decides, and what
 //! it has decided is durable before anybody is told. Nothing is charged twice: payments are numbered, a slot is sold once, a
-//! session counts once in a slot, and a slot that is released takes no displays. A second process on the same database
-//! finds that the log has moved, reads it, and decides again.
+//! session counts once in a slot, and a slot that is released takes no displays. A second process that adds to the same
+//! log finds that it has moved, reads it, and decides again.
 
 pub mod account;
 pub mod book;
@@ -35,7 +35,8 @@ mod tests;
 pub use account::{Account, CampaignId};
 pub use book::Book;
 pub use event::{
-    DisplayClass, Event, Lot, Receipt, Refusal, Reservation, SessionId, SlotId, SlotName, UnixMillis,
+    DisplayClass, Event, Lot, Receipt, Refusal, Reservation, SessionId, SettledLot, Settlement, SlotId,
+    SlotName, UnixMillis,
 };
 pub use sqlite::SqliteLedger;
 pub use writer::{Clock, Ledger, LedgerError, wall_clock};

@@ -4,8 +4,7 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{Lot, Refusal, Reservation, SessionId, UnixMillis};
-use crate::money::Money;
+use super::event::{Lot, Refusal, Reservation, SessionId, SettledLot, UnixMillis};
 
 /// Displays of a slot that are remembered beyond what is reserved: more than that many come from nobody's viewers.
 const FREE_FACTOR: usize = 4;
@@ -74,12 +73,17 @@ impl Slot {
         Ok(Seen::Charged)
     }
 
-    /// What is still reserved, for each lot with something.
-    pub fn rest(&self) -> impl Iterator<Item = (&Lot, Money)> {
-        self.reservation.lots.iter().zip(&self.left).filter_map(|(lot, left)| {
+    /// What was reserved and spent, for each lot.
+    pub fn settlement(&self) -> impl Iterator<Item = SettledLot> {
+        let lots = self.reservation.lots.iter().zip(self.units.iter().zip(&self.left));
+        lots.map(|(lot, (units, left))| {
             // It was reserved, so it is not beyond all numbers.
-            let rest = lot.price.checked_times(*left)?;
-            rest.is_positive().then_some((lot, rest))
+            let cost = |units: u32| lot.price.checked_times(units).unwrap_or_default();
+            SettledLot {
+                campaign: lot.campaign,
+                reserved: cost(*units),
+                spent: cost(units.saturating_sub(*left)),
+            }
         })
     }
 

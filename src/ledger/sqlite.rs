@@ -7,9 +7,10 @@ use sqlx::{Row as _, SqliteConnection};
 
 use super::account::{Account, CampaignId};
 use super::book::{Book, Inconsistent};
-use super::event::{DisplayClass, Entry, Event, Posting, Seq};
+use super::event::{DisplayClass, Entry, Event, Posting, Seq, SessionId, UnixMillis};
 use super::report::{Displays, HOUR_MILLIS, ReportFilter, ReportRow};
-use super::store::{LedgerStore, LedgerStoreError, Outcome};
+use super::store::{Display, LedgerStore, LedgerStoreError, Outcome};
+use crate::media::ChannelName;
 use crate::money::Money;
 
 /// What `PRAGMA synchronous` says when a commit waits for the disk.
@@ -122,6 +123,17 @@ impl LedgerStore for SqliteLedger {
         })
     }
 
+    fn displays(&self, since: UnixMillis, after: Seq, at_most: u32) -> Outcome<'_, Vec<Display>> {
+        Box::pin(async move {
+            let query = sqlx::query(
+                "SELECT seq, at, campaign, channel, session, server FROM ledger_entry JOIN ledger_lot USING (slot, lot) \
+                 WHERE at >= ? AND seq > ? AND session IS NOT NULL ORDER BY seq LIMIT ?",
+            );
+            let rows = query.bind(since).bind(signed(after)).bind(at_most).fetch_all(&self.0).await?;
+            rows.iter().map(display).collect()
+        })
+    }
+
     fn report<'a>(&'a self, filter: &'a ReportFilter) -> Outcome<'a, Vec<ReportRow>> {
         Box::pin(async move {
             let query = sqlx::query(
@@ -226,6 +238,27 @@ fn entry(row: &SqliteRow) -> Result<Entry, LedgerStoreError> {
     })
 }
 
+fn display(row: &SqliteRow) -> Result<Display, LedgerStoreError> {
+    let seq = unsigned(row.try_get("seq")?);
+    Ok(Display {
+        seq,
+        at: row.try_get("at")?,
+        campaign: CampaignId(unsigned(row.try_get("campaign")?)),
+        channel: channel(row, seq)?,
+        session: SessionId(unsigned(row.try_get("session")?)),
+        class: if row.try_get::<i64, _>("server")? == 1 {
+            DisplayClass::Server
+        } else {
+            DisplayClass::Client
+        },
+    })
+}
+
+fn channel(row: &SqliteRow, seq: Seq) -> Result<ChannelName, LedgerStoreError> {
+    let text: String = row.try_get("channel")?;
+    text.parse().map_err(|_| LedgerStoreError::Inconsistent(Inconsistent(seq)))
+}
+
 fn posting(row: &SqliteRow) -> Result<(Seq, Posting), LedgerStoreError> {
     let seq = unsigned(row.try_get("seq")?);
     let account = |column| -> Result<Account, LedgerStoreError> {
@@ -246,11 +279,10 @@ fn add_to(report: &mut Vec<ReportRow>, row: &SqliteRow) -> Result<(), LedgerStor
         spent: money("spent")?,
         earned: money("earned")?,
     };
-    let channel: String = row.try_get("channel")?;
     let hour: i64 = row.try_get("hour")?;
     let mut line = ReportRow {
         campaign: CampaignId(count("campaign")?),
-        channel: channel.parse().map_err(|_| LedgerStoreError::Inconsistent(Inconsistent(0)))?,
+        channel: channel(row, 0)?,
         cohort: Some(row.try_get("cohort")?),
         hour: hour * HOUR_MILLIS,
         client: Displays::default(),

@@ -2,9 +2,11 @@
 
 use std::pin::Pin;
 
+use super::account::CampaignId;
 use super::book::{Book, Inconsistent};
-use super::event::{Entry, Seq};
+use super::event::{DisplayClass, Entry, Seq, SessionId, UnixMillis};
 use super::report::{ReportFilter, ReportRow};
+use crate::media::ChannelName;
 
 /// What a store's operation comes to.
 pub type Outcome<'a, T> = Pin<Box<dyn Future<Output = Result<T, LedgerStoreError>> + Send + 'a>>;
@@ -18,8 +20,27 @@ pub trait LedgerStore: Send + Sync {
     fn restore(&self) -> Outcome<'_, Book>;
     /// Entries after a place, in order, at most so many.
     fn entries(&self, after: Seq, at_most: u32) -> Outcome<'_, Vec<Entry>>;
+    /// Who was shown what since a moment, after a place in the log, in order, at most so many.
+    fn displays(&self, since: UnixMillis, after: Seq, at_most: u32) -> Outcome<'_, Vec<Display>>;
     /// What was shown and what it cost, by campaign, channel, cohort and hour.
     fn report<'a>(&'a self, filter: &'a ReportFilter) -> Outcome<'a, Vec<ReportRow>>;
+}
+
+/// Somebody was shown something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Display {
+    /// The entry.
+    pub seq: Seq,
+    /// When it was told.
+    pub at: UnixMillis,
+    /// Of which campaign.
+    pub campaign: CampaignId,
+    /// In which channel.
+    pub channel: ChannelName,
+    /// To whom.
+    pub session: SessionId,
+    /// How that is known.
+    pub class: DisplayClass,
 }
 
 /// Why an operation came to nothing.

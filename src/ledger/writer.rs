@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
-use super::account::{Account, CampaignId};
+use super::account::Account;
 use super::book::Book;
-use super::event::{Entry, Event, Receipt, Refusal, UnixMillis};
+use super::event::{Entry, Event, Receipt, Refusal, Settlement, UnixMillis};
 use super::store::{LedgerStore, LedgerStoreError};
 use crate::clock;
 use crate::money::Money;
@@ -21,6 +21,8 @@ const BATCH: usize = 2_048;
 const SNAPSHOT_EVERY: u64 = 50_000;
 /// How often a batch is tried when somebody else adds to the log.
 const ATTEMPTS: u32 = 5;
+/// Settlements that somebody who listens may be behind.
+const SETTLEMENTS: usize = 4_096;
 /// The wall clock may be set: it is looked at so often at least.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -36,10 +38,11 @@ pub fn wall_clock() -> Clock {
 #[derive(Clone)]
 pub struct Ledger {
     jobs: mpsc::Sender<Job>,
-    budgets: Budgets,
+    balances: Balances,
+    settlements: broadcast::Sender<Settlement>,
 }
 
-type Budgets = Arc<RwLock<HashMap<CampaignId, Money>>>;
+type Balances = Arc<RwLock<HashMap<Account, Money>>>;
 
 /// Why an event has no receipt.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,17 +62,26 @@ struct Job {
 }
 
 impl Ledger {
-    /// Restores the book and starts the writer.
+    /// Restores the book and starts the writer. The book comes along as it was found: it tells which slots were running.
     ///
     /// # Errors
     /// When the log cannot be read or breaks its own rules.
-    pub async fn start(store: Arc<dyn LedgerStore>, clock: Clock) -> Result<Self, LedgerStoreError> {
-        let budgets = Budgets::default();
-        let mut writer = Writer { store, clock, book: None, budgets: Arc::clone(&budgets), last_snapshot: 0 };
-        writer.restore().await?;
+    pub async fn start(store: Arc<dyn LedgerStore>, clock: Clock) -> Result<(Self, Book), LedgerStoreError> {
+        let book = store.restore().await?;
+        let balances = Balances::default();
+        let (settlements, _) = broadcast::channel(SETTLEMENTS);
+        let writer = Writer {
+            store,
+            clock,
+            last_snapshot: book.last_seq(),
+            book: Some(book.clone()),
+            balances: Arc::clone(&balances),
+            settlements: settlements.clone(),
+        };
+        writer.publish_all(&book);
         let (jobs, queue) = mpsc::channel(QUEUE);
         tokio::spawn(writer.run(queue));
-        Ok(Self { jobs, budgets })
+        Ok((Self { jobs, balances, settlements }, book))
     }
 
     /// Does what an event says. When this returns `Ok`, it survives a crash and a loss of power: an overlay may be shown
@@ -84,10 +96,15 @@ impl Ledger {
         answered.await.map_err(|_| gone())?
     }
 
-    /// What a campaign may still reserve, as of the last commit.
-    pub fn budget(&self, campaign: CampaignId) -> Money {
-        let budgets = self.budgets.read().unwrap_or_else(PoisonError::into_inner);
-        budgets.get(&campaign).copied().unwrap_or_default()
+    /// What is on an account, as of the last commit.
+    pub fn balance(&self, account: &Account) -> Money {
+        let balances = self.balances.read().unwrap_or_else(PoisonError::into_inner);
+        balances.get(account).copied().unwrap_or_default()
+    }
+
+    /// What comes of slots, from now on, as they are released. Who falls far behind misses some.
+    pub fn settlements(&self) -> broadcast::Receiver<Settlement> {
+        self.settlements.subscribe()
     }
 }
 
@@ -96,7 +113,8 @@ struct Writer {
     clock: Clock,
     /// As the store has it; `None` when it may have something else.
     book: Option<Book>,
-    budgets: Budgets,
+    balances: Balances,
+    settlements: broadcast::Sender<Settlement>,
     last_snapshot: u64,
 }
 
@@ -149,14 +167,19 @@ impl Writer {
     ) -> Result<Vec<Result<Receipt, LedgerError>>, LedgerStoreError> {
         let mut book = match self.book.take() {
             Some(book) => book,
-            None => self.restored().await?,
+            None => {
+                let book = self.store.restore().await?;
+                self.publish_all(&book);
+                book
+            }
         };
         let now = (self.clock)();
-        let mut entries = Vec::new();
+        let (mut entries, mut settled) = (Vec::new(), Vec::new());
         while entries.len() < BATCH
             && let Some(expired) = book.expire(now)
         {
             entries.extend(expired.entry);
+            settled.push(expired.receipt);
         }
         let mut answers = Vec::with_capacity(batch.len());
         for job in batch {
@@ -174,33 +197,27 @@ impl Writer {
         }
         self.publish(&book, &entries);
         self.book = Some(book);
+        let receipts = settled.iter().chain(answers.iter().flatten());
+        for receipt in receipts {
+            if let Receipt::Released(settlement) = receipt {
+                // Perhaps nobody listens.
+                let _ = self.settlements.send(settlement.clone());
+            }
+        }
         Ok(answers)
     }
 
-    async fn restore(&mut self) -> Result<(), LedgerStoreError> {
-        self.book = Some(self.restored().await?);
-        Ok(())
-    }
-
-    async fn restored(&self) -> Result<Book, LedgerStoreError> {
-        let book = self.store.restore().await?;
-        let mut budgets = self.budgets.write().unwrap_or_else(PoisonError::into_inner);
-        budgets.clear();
-        budgets.extend(book.accounts().filter_map(|(account, balance)| match account {
-            Account::Budget(campaign) => Some((*campaign, balance)),
-            _ => None,
-        }));
-        drop(budgets);
-        Ok(book)
+    fn publish_all(&self, book: &Book) {
+        let mut balances = self.balances.write().unwrap_or_else(PoisonError::into_inner);
+        balances.clear();
+        balances.extend(book.accounts().map(|(account, balance)| (account.clone(), balance)));
     }
 
     fn publish(&self, book: &Book, entries: &[Entry]) {
         let accounts = entries.iter().flat_map(|entry| &entry.postings).flat_map(|p| [&p.debit, &p.credit]);
-        let mut budgets = self.budgets.write().unwrap_or_else(PoisonError::into_inner);
+        let mut balances = self.balances.write().unwrap_or_else(PoisonError::into_inner);
         for account in accounts {
-            if let Account::Budget(campaign) = account {
-                budgets.insert(*campaign, book.balance(account));
-            }
+            balances.insert(account.clone(), book.balance(account));
         }
     }
 }

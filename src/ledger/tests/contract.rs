@@ -73,7 +73,19 @@ async fn contract(store: impl LedgerStore) {
     store.append(&[entry], None).await.unwrap();
     assert_eq!(store.restore().await.unwrap(), later);
 
+    displays(&store).await;
     reports(&store, &book).await;
+}
+
+async fn displays(store: &impl LedgerStore) {
+    let all = store.displays(0, 0, 100).await.unwrap();
+    assert_eq!(all.len(), 8, "free ones too");
+    assert_eq!(all[0].session, SessionId(u64::MAX));
+    let last = &all[7];
+    assert_eq!((last.at, last.campaign, last.channel.as_str()), (2 * HOUR, CampaignId(7), "kitchen"));
+    assert_eq!(all[4].class, DisplayClass::Server);
+    assert_eq!(store.displays(HOUR, 0, 100).await.unwrap(), all[2..]);
+    assert_eq!(store.displays(HOUR, all[3].seq, 2).await.unwrap(), all[4..6]);
 }
 
 async fn reports(store: &impl LedgerStore, book: &Book) {

@@ -1,12 +1,18 @@
 //! What each event does, and what it is refused for.
 
 use super::*;
-use crate::ledger::event::Refusal;
+use crate::ledger::event::{Refusal, SettledLot, Settlement};
 
 fn funded(amount: i64) -> Book {
     let mut book = Book::default();
     new(book.apply(fund(1, 1, amount), 0).unwrap());
     book
+}
+
+/// The receipt of a slot with one lot of the first campaign.
+fn released(slot: SlotId, reserved: i64, spent: i64) -> Receipt {
+    let lot = SettledLot { campaign: CampaignId(1), reserved: nanos(reserved), spent: nanos(spent) };
+    Receipt::Released(Settlement { slot, lots: vec![lot] })
 }
 
 #[test]
@@ -22,7 +28,7 @@ fn money_is_reserved_charged_and_released() {
     assert_eq!(book.balance(&Account::Platform), nanos(150));
     assert_eq!(book.next_timeout(), Some(1000));
     assert_eq!(book.expire(999), None);
-    assert_eq!(new(book.expire(1000).unwrap()), Receipt::Released(nanos(11 * 333)));
+    assert_eq!(new(book.expire(1000).unwrap()), released(slot, 12 * 333, 333));
     assert_eq!((budget(&book, 1), kept_back(&book, 1)), (1_000_000 - 333, 0));
     assert_eq!((book.expire(2000), book.next_timeout()), (None, None));
 }
@@ -106,7 +112,7 @@ fn displays_come_in_time_or_not_at_all() {
     new(book.apply(display(slot, 0, 1), 499).unwrap());
     assert_eq!(book.apply(display(slot, 0, 2), 500), Err(Refusal::Expired), "though nothing is released yet");
     assert_eq!(book.apply(display(slot, 0, 2), 499), Err(Refusal::Expired), "time does not go back");
-    assert_eq!(new(book.expire(500).unwrap()), Receipt::Released(nanos(1100)));
+    assert_eq!(new(book.expire(500).unwrap()), released(slot, 1200, 100));
     assert_eq!(book.apply(display(slot, 0, 3), 501), Err(Refusal::NoSuchSlot));
     let sale = reservation("late", 501, vec![lot(1, 100, 10)]);
     assert_eq!(book.apply(Event::Reserve(sale), 501), Err(Refusal::Expired));

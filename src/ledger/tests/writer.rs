@@ -4,15 +4,20 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::ledger::event::{Entry, Refusal, Seq};
+use crate::ledger::event::{Entry, Refusal, Seq, SettledLot, Settlement, UnixMillis};
 use crate::ledger::report::{ReportFilter, ReportRow};
-use crate::ledger::store::{LedgerStore, LedgerStoreError, Outcome};
+use crate::ledger::store::{Display, LedgerStore, LedgerStoreError, Outcome};
 use crate::ledger::{Clock, Ledger, LedgerError, SqliteLedger};
 use crate::store::{Config, Store};
 
 fn at(time: &Arc<AtomicI64>) -> Clock {
     let time = Arc::clone(time);
     Arc::new(move || time.load(Ordering::Relaxed))
+}
+
+/// What the campaign may still reserve.
+fn left(ledger: &Ledger) -> Money {
+    ledger.balance(&Account::Budget(CampaignId(1)))
 }
 
 async fn sqlite() -> Arc<SqliteLedger> {
@@ -24,11 +29,11 @@ async fn sqlite() -> Arc<SqliteLedger> {
 #[tokio::test]
 async fn thousands_at_once_are_charged_once_each_and_the_rest_goes_back() {
     let (store, time) = (sqlite().await, Arc::new(AtomicI64::new(0)));
-    let ledger = Ledger::start(store.clone(), at(&time)).await.unwrap();
+    let (ledger, _) = Ledger::start(store.clone(), at(&time)).await.unwrap();
     ledger.submit(fund(1, 1, 1_000_000)).await.unwrap();
     let sale = Event::Reserve(reservation("a", 1000, vec![lot(1, 100, 5000)]));
     let (slot, units) = reserved(ledger.submit(sale).await.unwrap());
-    assert_eq!((units, ledger.budget(CampaignId(1))), (vec![6000], nanos(400_000)));
+    assert_eq!((units, left(&ledger)), (vec![6000], nanos(400_000)));
     let tasks: Vec<_> = (0..9000)
         .map(|number| {
             let ledger = ledger.clone();
@@ -44,9 +49,12 @@ async fn thousands_at_once_are_charged_once_each_and_the_rest_goes_back() {
         }
     }
     assert_eq!(charged, 300_000);
+    let mut settlements = ledger.settlements();
     time.store(1000, Ordering::Relaxed);
     ledger.submit(fund(1, 2, 1)).await.unwrap();
-    assert_eq!(ledger.budget(CampaignId(1)), nanos(700_001), "the deadline has come");
+    let lots = vec![SettledLot { campaign: CampaignId(1), reserved: nanos(600_000), spent: nanos(300_000) }];
+    assert_eq!(settlements.try_recv().unwrap(), Settlement { slot, lots });
+    assert_eq!(left(&ledger), nanos(700_001), "the deadline has come");
     let book = store.restore().await.unwrap();
     assert_eq!((budget(&book, 1), kept_back(&book, 1)), (700_001, 0));
 }
@@ -54,23 +62,24 @@ async fn thousands_at_once_are_charged_once_each_and_the_rest_goes_back() {
 #[tokio::test]
 async fn what_is_reserved_goes_back_at_a_start_that_comes_too_late() {
     let (store, time) = (sqlite().await, Arc::new(AtomicI64::new(0)));
-    let ledger = Ledger::start(store.clone(), at(&time)).await.unwrap();
+    let (ledger, _) = Ledger::start(store.clone(), at(&time)).await.unwrap();
     ledger.submit(fund(1, 1, 1000)).await.unwrap();
     ledger.submit(Event::Reserve(reservation("a", 10, vec![lot(1, 100, 5)]))).await.unwrap();
     drop(ledger);
     time.store(11, Ordering::Relaxed);
-    let ledger = Ledger::start(store, at(&time)).await.unwrap();
+    let (ledger, found) = Ledger::start(store, at(&time)).await.unwrap();
+    assert_eq!(found.open_slots().map(|(slot, ..)| slot).collect::<Vec<_>>(), [SlotId(2)], "it was running");
     // A deadline that is over needs no event; it wins against none, so one is sent.
     assert_eq!(ledger.submit(fund(1, 1, 1000)).await.unwrap(), Receipt::Repeated);
-    assert_eq!(ledger.budget(CampaignId(1)), nanos(1000));
+    assert_eq!(left(&ledger), nanos(1000));
 }
 
 #[tokio::test]
 async fn two_writers_on_one_database_do_not_overspend() {
     let (store, time) = (sqlite().await, Arc::new(AtomicI64::new(0)));
     let ledgers = [
-        Ledger::start(store.clone(), at(&time)).await.unwrap(),
-        Ledger::start(store.clone(), at(&time)).await.unwrap(),
+        Ledger::start(store.clone(), at(&time)).await.unwrap().0,
+        Ledger::start(store.clone(), at(&time)).await.unwrap().0,
     ];
     ledgers[0].submit(fund(1, 1, 10_000)).await.unwrap();
     let mut sold = 0;
@@ -122,6 +131,10 @@ impl LedgerStore for Failing {
         })
     }
 
+    fn displays(&self, _: UnixMillis, _: Seq, _: u32) -> Outcome<'_, Vec<Display>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
     fn report<'a>(&'a self, _: &'a ReportFilter) -> Outcome<'a, Vec<ReportRow>> {
         Box::pin(async { Ok(Vec::new()) })
     }
@@ -130,7 +143,7 @@ impl LedgerStore for Failing {
 #[tokio::test]
 async fn nothing_is_promised_that_is_not_kept_and_nothing_kept_is_done_twice() {
     let (store, time) = (Arc::new(Failing::default()), Arc::new(AtomicI64::new(0)));
-    let ledger = Ledger::start(store.clone(), at(&time)).await.unwrap();
+    let (ledger, _) = Ledger::start(store.clone(), at(&time)).await.unwrap();
     ledger.submit(fund(1, 1, 1000)).await.unwrap();
     let sale = Event::Reserve(reservation("a", 1000, vec![lot(1, 100, 5)]));
     for keeps in [false, true] {
@@ -138,7 +151,7 @@ async fn nothing_is_promised_that_is_not_kept_and_nothing_kept_is_done_twice() {
         store.keeps.store(keeps, Ordering::Relaxed);
         let refused = ledger.submit(sale.clone()).await.unwrap_err();
         assert!(matches!(refused, LedgerError::Unavailable(_)), "{refused}");
-        assert_eq!(ledger.budget(CampaignId(1)), nanos(1000), "as it was acknowledged");
+        assert_eq!(left(&ledger), nanos(1000), "as it was acknowledged");
         store.fails.store(false, Ordering::Relaxed);
     }
     // The second was kept, though its commit failed: asked again, it is known.
@@ -146,5 +159,5 @@ async fn nothing_is_promised_that_is_not_kept_and_nothing_kept_is_done_twice() {
     assert_eq!((slot, units), (SlotId(2), vec![6]));
     assert_eq!(ledger.submit(display(slot, 0, 1)).await.unwrap(), Receipt::Charged(nanos(100)));
     assert_eq!(store.log.lock().unwrap().len(), 3);
-    assert_eq!(ledger.budget(CampaignId(1)), nanos(400));
+    assert_eq!(left(&ledger), nanos(400));
 }

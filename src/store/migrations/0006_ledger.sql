@@ -13,6 +13,8 @@ CREATE TABLE ledger_entry (
 -- A viewer session counts once in a slot.
 CREATE UNIQUE INDEX ledger_display ON ledger_entry (slot, session) WHERE session IS NOT NULL;
 
+CREATE INDEX ledger_entry_at ON ledger_entry (at);
+
 -- What each entry moved: from one account to another.
 CREATE TABLE ledger_posting (
     seq    INTEGER NOT NULL REFERENCES ledger_entry (seq),

@@ -82,7 +82,7 @@ async fn kill_9_amid_auctions_overspends_doubles_and_strands_nothing() {
     let store = open(directory.path()).await;
     let store = Arc::new(SqliteLedger::open(store.pool()).await.expect("a durable database"));
     // Long after the last deadline.
-    let ledger = Ledger::start(store.clone(), Arc::new(|| i64::MAX)).await.expect("a ledger");
+    let (ledger, _) = Ledger::start(store.clone(), Arc::new(|| i64::MAX)).await.expect("a ledger");
     while store.restore().await.expect("a readable log").next_timeout().is_some() {
         let nothing = Event::Fund { campaign: CampaignId(0), number: 0, amount: Money::ZERO };
         ledger.submit(nothing).await.expect_err("payments are numbered from 1");

@@ -27,7 +27,7 @@ const CAMPAIGNS: usize = 8;
 /// What each is paid in a round, in nanos.
 const PAYMENT: i64 = 60_000;
 /// Auctions at one time.
-const AT_ONCE: u64 = 96;
+const AT_ONCE: u64 = 400;
 
 /// The database of a seller.
 pub async fn open(directory: &Path) -> Store {
@@ -44,7 +44,7 @@ async fn sells_until_it_is_killed() {
     let store = open(&directory).await;
     let store = Arc::new(SqliteLedger::open(store.pool()).await.expect("a durable database"));
     let book = store.restore().await.expect("a log that follows its rules");
-    let ledger = Ledger::start(store, wall_clock()).await.expect("a ledger");
+    let (ledger, _) = Ledger::start(store, wall_clock()).await.expect("a ledger");
     println!("started");
     for campaign in 0..CAMPAIGNS as u64 {
         let amount = Money::from_nanos(PAYMENT);
