@@ -8,11 +8,12 @@
 //! | [`bidder`] | who is asked: a pure pair of `requests` and `bids` each; the house is one |
 //! | [`bid`] | bids, and every reason why there is none or why one has lost |
 //! | [`decide`] | the ranking, and its trace, from which it can be decided again |
+//! | [`sale`] | the reservation that makes the decisions of a slot hold |
 //! | [`pacing`] | a budget spread over a flight |
 //! | [`exposure`] | caps and competitive separation |
 //!
 //! A sale goes: [`Cohorts::group`] → for each cohort an [`Auction`] → every [`Bidder`]'s requests, answers until the
-//! deadline, bids → [`Trace::of`] → the lots of all cohorts in one reservation of the ledger → "may show". All of it is
+//! deadline, bids → [`Trace::of`] → [`Sale::of`], the lots of all cohorts in one reservation of the ledger → "may show". All of it is
 //! pure; whoever drives it brings time, answers, budgets and a seed.
 //!
 //! The ranking is priority group, then deals, then price; the first price is paid. Floors are prices of an impression for
@@ -26,6 +27,7 @@ pub mod context;
 pub mod decide;
 pub mod exposure;
 pub mod pacing;
+pub mod sale;
 pub mod schedule;
 
 #[cfg(test)]
@@ -39,3 +41,4 @@ pub use context::{Auction, Context, Deal};
 pub use decide::{Decision, Trace, decide};
 pub use exposure::{Exposures, Subject};
 pub use pacing::Pacer;
+pub use sale::Sale;

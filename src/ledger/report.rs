@@ -1,5 +1,7 @@
 //! Reports: what was shown and what it cost. Whatever leaves the server is of groups, never of single viewers.
 
+use std::fmt::Write as _;
+
 use serde::{Deserialize, Serialize};
 
 use super::account::CampaignId;
@@ -88,6 +90,30 @@ pub fn without_small_groups(rows: Vec<ReportRow>, k: u64) -> Vec<ReportRow> {
     told
 }
 
+/// A report as comma-separated values (RFC 4180), with a line of names. Amounts are exact decimals of the currency's unit.
+pub fn csv(rows: &[ReportRow]) -> String {
+    let mut text =
+        "campaign,channel,cohort,hour,client_charged,client_free,client_spent,client_earned,server_charged,\
+                    server_free,server_spent,server_earned\r\n"
+            .to_owned();
+    for row in rows {
+        let cohort = field(row.cohort.as_deref().unwrap_or_default());
+        // Writing into a text does not fail.
+        let _ = write!(text, "{},{},{cohort},{}", row.campaign, row.channel, row.hour);
+        for Displays { charged, free, spent, earned } in [row.client, row.server] {
+            let _ = write!(text, ",{charged},{free},{spent},{earned}");
+        }
+        text.push_str("\r\n");
+    }
+    text
+}
+
+/// A text that came from outside, for a spreadsheet: quoted, and never a formula.
+fn field(text: &str) -> String {
+    let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
+    format!("\"{guard}{}\"", text.replace('"', "\"\""))
+}
+
 fn place(row: &ReportRow) -> (CampaignId, &ChannelName, UnixMillis) {
     (row.campaign, &row.channel, row.hour)
 }
@@ -117,5 +143,17 @@ mod tests {
         let seen: Vec<(Option<&str>, u64)> =
             told.iter().map(|row| (row.cohort.as_deref(), row.client.count())).collect();
         assert_eq!(seen, [(None, 90), (Some("de"), 400), (Some("de"), 70)], "30 would be 90 less 60");
+    }
+
+    #[test]
+    fn spreadsheets_get_exact_amounts_and_no_formulas() {
+        let rows = [row(0, "=cmd(\"x\"),1", 70), ReportRow { cohort: None, ..row(3_600_000, "", 1) }];
+        let lines: Vec<String> = csv(&rows).lines().skip(1).map(str::to_owned).collect();
+        let zero = "0.000000000";
+        let expected = [
+            format!("1,kitchen,\"'=cmd(\"\"x\"\"),1\",0,70,0,0.000000210,{zero},0,0,{zero},{zero}"),
+            format!("1,kitchen,\"\",3600000,1,0,0.000000003,{zero},0,0,{zero},{zero}"),
+        ];
+        assert_eq!(lines, expected);
     }
 }

@@ -73,7 +73,8 @@ impl Ledger {
         let writer = Writer {
             store,
             clock,
-            last_snapshot: book.last_seq(),
+            // A process that often dies young would never write one: each does soon.
+            last_snapshot: 0,
             book: Some(book.clone()),
             balances: Arc::clone(&balances),
             settlements: settlements.clone(),

@@ -59,6 +59,7 @@ const PURE: &[&str] = &[
     "ledger/account.rs",
     "ledger/book.rs",
     "ledger/event.rs",
+    "ledger/report.rs",
     "ledger/slot.rs",
     "protocol/rtmp/wire",
     "protocol/rtmp/play.rs",

@@ -5,6 +5,7 @@ mod deciding;
 mod exposures;
 mod house;
 mod pacing;
+mod sales;
 mod schedules;
 
 use std::collections::BTreeSet;

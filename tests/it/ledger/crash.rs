@@ -28,12 +28,13 @@ struct Promised {
 }
 
 /// Lets a seller sell until it has promised something for so many auctions, and kills it.
-async fn round(directory: &Path, number: u64, auctions: u64, promised: &mut Promised) {
+async fn round(directory: &Path, number: u64, payment: u64, auctions: u64, promised: &mut Promised) {
     let program = std::env::current_exe().expect("this program");
     let mut seller = Command::new(program)
         .args([seller::TEST, "--exact", "--ignored", "--nocapture"])
         .env(seller::DIRECTORY, directory)
         .env(seller::ROUND, number.to_string())
+        .env(seller::PAYMENT, payment.to_string())
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
@@ -72,11 +73,13 @@ async fn kill_9_amid_auctions_overspends_doubles_and_strands_nothing() {
     let (auctions, kills) = (setting("ONAIR_LEDGER_AUCTIONS", 2000), setting("ONAIR_LEDGER_KILLS", 5));
     let directory = tempfile::tempdir().expect("a temporary directory");
     let (mut promised, mut random) = (Promised::default(), Random::new(11));
+    // Not enough for half of the auctions.
+    let payment = 2 * auctions / kills;
     let mut kill = 0;
     while kill < kills || promised.auctions < auctions {
         // Anywhere from the first promise on.
         let enough = 1 + random.below(2 * (auctions / kills) as usize) as u64;
-        round(directory.path(), kill, enough, &mut promised).await;
+        round(directory.path(), kill, payment, enough, &mut promised).await;
         kill += 1;
     }
     let store = open(directory.path()).await;

@@ -22,10 +22,11 @@ pub const ROUND: &str = "ONAIR_TEST_LEDGER_ROUND";
 /// The seller's name among the tests.
 pub const TEST: &str = "ledger::seller::sells_until_it_is_killed";
 
+/// Says what each campaign is paid in a round, in nanos.
+pub const PAYMENT: &str = "ONAIR_TEST_LEDGER_PAYMENT";
+
 /// Campaigns, whose budgets do not last.
 const CAMPAIGNS: usize = 8;
-/// What each is paid in a round, in nanos.
-const PAYMENT: i64 = 60_000;
 /// Auctions at one time.
 const AT_ONCE: u64 = 400;
 
@@ -41,13 +42,14 @@ async fn sells_until_it_is_killed() {
     let variable = |name| std::env::var(name).expect("the crash test sets it");
     let directory = PathBuf::from(variable(DIRECTORY));
     let round: u64 = variable(ROUND).parse().expect("a number");
+    let payment: i64 = variable(PAYMENT).parse().expect("a number");
     let store = open(&directory).await;
     let store = Arc::new(SqliteLedger::open(store.pool()).await.expect("a durable database"));
     let book = store.restore().await.expect("a log that follows its rules");
     let (ledger, _) = Ledger::start(store, wall_clock()).await.expect("a ledger");
     println!("started");
     for campaign in 0..CAMPAIGNS as u64 {
-        let amount = Money::from_nanos(PAYMENT);
+        let amount = Money::from_nanos(payment);
         let event = Event::Fund { campaign: CampaignId(campaign), number: round + 1, amount };
         for _ in 0..2 {
             // A round that was killed before its payments left a gap, which the next one fills.
