@@ -133,8 +133,8 @@ impl fmt::Display for Cohort {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cohorts {
     groups: BTreeMap<Cohort, u32>,
-    /// Which group the viewers of whom just this is known are in.
-    of: BTreeMap<Cohort, Cohort>,
+    /// Where groups went that were too small.
+    merged: BTreeMap<Cohort, Cohort>,
 }
 
 impl Cohorts {
@@ -144,9 +144,7 @@ impl Cohorts {
     pub fn group(audience: impl IntoIterator<Item = Cohort>, k: u32, at_most: usize) -> Self {
         let mut cohorts = Self::default();
         for viewer in audience {
-            let told = viewer.clone().told();
-            *cohorts.groups.entry(told.clone()).or_default() += 1;
-            cohorts.of.entry(viewer).or_insert(told);
+            *cohorts.groups.entry(viewer.told()).or_default() += 1;
         }
         for generalise in GENERALISATIONS {
             let small: Vec<Cohort> = cohorts.below(k).cloned().collect();
@@ -173,10 +171,20 @@ impl Cohorts {
         self.groups.iter().map(|(cohort, count)| (cohort, *count))
     }
 
-    /// The place among the groups of the one that a viewer is in.
+    /// The place among the groups of the one that a viewer is in. Who came too late to be counted is in the nearest one.
     pub fn place(&self, viewer: &Cohort) -> Option<usize> {
-        let group = self.of.get(viewer)?;
-        self.groups.keys().position(|cohort| cohort == group)
+        let mut group = viewer.clone().told();
+        let mut generalisations = GENERALISATIONS.iter();
+        // Groups merge into more general ones only, so this comes to an end.
+        loop {
+            if let Some(parent) = self.merged.get(&group) {
+                group.clone_from(parent);
+            } else if self.groups.contains_key(&group) {
+                return self.groups.keys().position(|cohort| *cohort == group);
+            } else {
+                generalisations.next()?(&mut group);
+            }
+        }
     }
 
     fn below(&self, k: u32) -> impl Iterator<Item = &Cohort> {
@@ -195,6 +203,6 @@ impl Cohorts {
         }
         let Some(count) = self.groups.remove(cohort) else { return };
         *self.groups.entry(parent.clone()).or_default() += count;
-        self.of.values_mut().filter(|group| *group == cohort).for_each(|group| *group = parent.clone());
+        self.merged.insert(cohort.clone(), parent.clone());
     }
 }

@@ -7,7 +7,7 @@
 //! | [`campaign`], [`schedule`] | what the house's advertisers want |
 //! | [`bidder`] | who is asked: a pure pair of `requests` and `bids` each; the house is one |
 //! | [`bid`] | bids, and every reason why there is none or why one has lost |
-//! | [`decide`] | the ranking, and its trace, from which it can be decided again |
+//! | [`mod@decide`] | the ranking, and its trace, from which it can be decided again |
 //! | [`sale`] | the reservation that makes the decisions of a slot hold |
 //! | [`pacing`] | a budget spread over a flight |
 //! | [`exposure`] | caps and competitive separation |

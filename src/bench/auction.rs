@@ -17,6 +17,7 @@ use clap::Args;
 use serde::Serialize;
 use tokio::runtime::Builder;
 
+use super::machine::CpuTime;
 use super::report::Spread;
 use super::samples::Samples;
 use crate::auction::bidder::house::{Candidate, House};
@@ -32,6 +33,8 @@ use crate::media::{CueId, OverlayFormat};
 use crate::money::{Money, Share};
 use crate::store::{self, Store};
 
+/// Decisions whose processor time is measured.
+const DECISIONS: u32 = 5000;
 /// Times that the disk is asked for a `fdatasync`.
 const SYNCS: usize = 200;
 /// What is written before each: a page of the database.
@@ -71,6 +74,8 @@ pub(super) struct Report {
     sold: usize,
     /// From due to decided.
     decision: Option<Spread>,
+    /// What a decision takes of the processor, whatever else the machine does.
+    cpu_us_per_decision: f64,
     /// From decided to durable.
     commit: Option<Spread>,
     /// The disk's own, before and after.
@@ -94,6 +99,7 @@ fn measure(options: &Options, directory: &Path) -> io::Result<Report> {
     let sync_before = syncs(directory)?;
     let ledger = runtime.block_on(open(options, directory)).map_err(io::Error::other)?;
     let houses: Vec<House> = (0..options.bidders).map(|bidder| house(options, bidder)).collect();
+    let cpu_us_per_decision = cpu_per_decision(&houses)?.as_secs_f64() * 1e6;
     let commits: Arc<Mutex<(Samples, usize)>> = Arc::default();
     let mut decisions = Samples::default();
     let auctions = (options.rate * options.duration) as usize;
@@ -102,10 +108,7 @@ fn measure(options: &Options, directory: &Path) -> io::Result<Report> {
     for number in 0..auctions {
         let due = start + Duration::from_secs_f64(number as f64 / f64::from(options.rate));
         wait_until(due);
-        let trace = decide(number as u64, &houses);
-        // The trace is stored as text: that belongs to a decision.
-        let text = serde_json::to_string(&trace).map_err(io::Error::other)?;
-        std::hint::black_box(&text);
+        let trace = decide_and_write(number as u64, &houses)?;
         decisions.push(clock::monotonic().saturating_duration_since(due));
         let Some(lot) = trace.lot() else { continue };
         sold += 1;
@@ -135,6 +138,7 @@ fn measure(options: &Options, directory: &Path) -> io::Result<Report> {
         auctions,
         sold,
         decision: Spread::of(decisions),
+        cpu_us_per_decision,
         commit: Spread::of(commits),
         sync_before,
         sync_after,
@@ -224,6 +228,22 @@ fn decide(number: u64, houses: &[House]) -> Trace {
     Trace::of(auction, offers)
 }
 
+/// The trace is stored as text: making that belongs to a decision.
+fn decide_and_write(number: u64, houses: &[House]) -> io::Result<Trace> {
+    let trace = decide(number, houses);
+    std::hint::black_box(serde_json::to_string(&trace).map_err(io::Error::other)?);
+    Ok(trace)
+}
+
+/// The processor time of a decision, of many without a pause: the system counts it in hundredths of a second.
+fn cpu_per_decision(houses: &[House]) -> io::Result<Duration> {
+    let before = CpuTime::of_this_thread()?;
+    for number in 0..DECISIONS {
+        decide_and_write(u64::from(number), houses)?;
+    }
+    Ok(CpuTime::of_this_thread()?.since(before).total() / DECISIONS)
+}
+
 fn wait_until(due: std::time::Instant) {
     let left = due.saturating_duration_since(clock::monotonic());
     std::thread::sleep(left.saturating_sub(AWAKE));
@@ -255,8 +275,8 @@ impl Report {
             return serde_json::to_string_pretty(self).unwrap_or_default();
         }
         let mut text = format!(
-            "{} auctions a second, {} bidders, {} sold of {}\n",
-            self.rate, self.bidders, self.sold, self.auctions
+            "{} auctions a second, {} bidders, {} sold of {}; {:.1} µs of a processor for each decision\n",
+            self.rate, self.bidders, self.sold, self.auctions, self.cpu_us_per_decision
         );
         let rows = [
             ("decision", &self.decision),

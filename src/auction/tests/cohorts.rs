@@ -31,7 +31,7 @@ fn small_groups_merge_into_their_parents() {
     assert_eq!(names(&cohorts), [("*".to_owned(), 90), ("at/*/*".to_owned(), 70)]);
     let of = |viewer: &Cohort| cohorts.place(viewer);
     assert_eq!((of(&audience[0].0), of(&audience[1].0), of(&audience[2].0)), (Some(0), Some(0), Some(1)));
-    assert_eq!(cohorts.place(&viewer("ch", tv)), None);
+    assert_eq!(of(&viewer("ch", tv)), Some(0), "who comes too late is in the nearest one");
 }
 
 #[test]
@@ -40,6 +40,17 @@ fn an_audience_below_k_is_one_group_of_which_nothing_is_told() {
     assert_eq!(names(&cohorts), [("*".to_owned(), 49)]);
     assert_eq!(cohorts.groups().next().unwrap().0, &Cohort::everybody());
     assert_eq!(grouped(&[], 50).groups().count(), 0);
+}
+
+#[test]
+fn an_audience_of_strangers_is_grouped_at_once() {
+    // Pages that make up a tag for every viewer must cost no more than the viewers.
+    let stranger = |number: u32| Cohort { tags: BTreeSet::from([number.to_string().into()]), ..cohort() };
+    let cohorts = Cohorts::group((0..50_000).map(stranger), 50, 256);
+    assert_eq!(names(&cohorts), [("at/en/phone".to_owned(), 50_000)]);
+    assert_eq!(cohorts.place(&stranger(7)), Some(0));
+    let none = Cohorts::group([], 50, 256);
+    assert_eq!(none.place(&stranger(7)), None);
 }
 
 #[test]
