@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod app;
+pub mod auction;
 pub mod auth;
 pub mod av;
 pub mod bench;
@@ -14,15 +15,20 @@ pub mod clock;
 pub mod codec;
 pub mod config;
 pub mod context;
+pub mod cue;
 pub mod demo;
 pub mod format;
 pub mod http;
 pub mod hub;
+pub mod impression;
+pub mod ledger;
 pub mod log;
 pub mod media;
 pub mod metrics;
+pub mod money;
 pub mod net;
 pub mod overlay;
 pub mod protocol;
+pub mod random;
 pub mod setting;
 pub mod store;

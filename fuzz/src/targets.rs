@@ -13,6 +13,7 @@ use onair::chat::{tags, text};
 use onair::codec::aac::AudioSpecificConfig;
 use onair::codec::opus::OpusHead;
 use onair::codec::{self, aac, av1, h264, h265, nal, vp9};
+use onair::cue::{CueBus, Policy};
 use onair::format::amf::{Value, amf0, amf3};
 use onair::format::cue_message::{self, Cues, Moment};
 use onair::format::flv::file::Reader;
@@ -20,6 +21,8 @@ use onair::format::flv::{self, Demuxer, mux};
 use onair::format::rtp::{self, Packetizer, rtcp};
 use onair::format::scte35::SpliceInfoSection;
 use onair::http::websocket::{self, Incoming};
+use onair::impression::{Impression, Tokens};
+use onair::ledger::{SessionId, SlotId};
 use onair::media::{AudioParams, Codec, Frame, Kind, MediaTime, Params, Track, TrackId, VideoParams};
 use onair::protocol::rtmp::wire::handshake::{
     ClientHandshake, PACKET_LENGTH, RANDOM_LENGTH, ServerHandshake,
@@ -27,7 +30,6 @@ use onair::protocol::rtmp::wire::handshake::{
 use onair::protocol::rtmp::wire::{
     Capabilities, ClientSession, ClientSettings, Event, Intake, Limits, Output, Purpose, ServerSession,
 };
-
 use onair::protocol::webrtc::demux::{self, Check};
 use onair::protocol::webrtc::fragment::{self as sdp_fragment, Fragment};
 use onair::protocol::webrtc::history::{History, Limits as HistoryLimits};
@@ -57,6 +59,7 @@ pub const ALL: &[Target] = &[
     ("avcc", avcc),
     ("chunks", chunks),
     ("comment", comment),
+    ("cue_bus", cue_bus),
     ("cue_message", cue_message),
     ("cursor", cursor),
     ("flv", flv),
@@ -78,6 +81,7 @@ pub const ALL: &[Target] = &[
     ("sps", sps),
     ("srtcp", srtcp),
     ("stun", stun),
+    ("token", token),
     ("websocket", websocket),
 ];
 
@@ -677,6 +681,71 @@ pub fn websocket(data: &[u8]) {
                 Ok(None) => break,
                 Err(_) => return,
             }
+        }
+    }
+}
+
+/// A token that a page sends back, and one that was changed on its way.
+pub fn token(data: &[u8]) {
+    let tokens = Tokens::new(b"a secret for the fuzzer");
+    if let Ok(text) = std::str::from_utf8(data) {
+        assert!(tokens.verify(text, 0).is_err(), "nobody else can make a token");
+    }
+    let number = |at: usize| {
+        let bytes = data.get(at..at + 8).and_then(|bytes| bytes.try_into().ok());
+        u64::from_be_bytes(bytes.unwrap_or_default())
+    };
+    let impression = Impression {
+        slot: SlotId(number(0)),
+        lot: number(8) as u16,
+        session: SessionId(number(10)),
+        creative: number(18),
+        start: 0,
+        duration_ms: number(26) as u32,
+        deadline: i64::MAX,
+    };
+    let token = tokens.sign(&impression);
+    assert_eq!(tokens.verify(&token, 1), Ok(impression));
+    let mut changed = token.clone().into_bytes();
+    for (at, byte) in data.iter().enumerate() {
+        let length = changed.len();
+        changed[(at * 7 + usize::from(*byte)) % length] ^= byte & 0x1f;
+    }
+    if let Ok(changed) = String::from_utf8(changed)
+        && changed != token
+    {
+        assert!(tokens.verify(&changed, 1).is_err(), "a changed token is none");
+    }
+}
+
+/// The data messages of a publisher's stream, up to the slots that they open.
+pub fn cue_bus(data: &[u8]) {
+    let mut bus = CueBus::new(Policy { publisher_cues: true, ..Policy::default() }, []);
+    bus.begin();
+    let (mut cues, mut rest, mut millis) = (Cues::default(), data, 0);
+    while let Some((&length, after)) = rest.split_first_chunk() {
+        let (message, after) = after.split_at(after.len().min(usize::from(u16::from_be_bytes(length))));
+        rest = after;
+        millis += 1 + message.len() as i64 * 40;
+        let now = MediaTime::from_millis(millis);
+        let Ok(values) = amf0::decode_all(message) else { continue };
+        let Ok(Some(announcement)) = cue_message::parse(&values) else { continue };
+        let heard = cues.announce(announcement, Moment { publisher: now, media: now }).unwrap_or_default();
+        let moment = onair::cue::Moment { media: now, unix_millis: millis };
+        for cue in heard {
+            let _ = bus.hear(cue, moment);
+        }
+        let slots: Vec<_> = bus.slots(moment).collect();
+        for (place, slot) in slots.iter().enumerate() {
+            assert!(
+                slot.end() > slot.cue.start && slot.end() - slot.cue.start <= MediaTime::from_millis(120_000)
+            );
+            let apart =
+                |other: &&onair::cue::Slot| other.cue.start >= slot.end() || slot.cue.start >= other.end();
+            assert!(slots[..place].iter().all(apart), "slots overlap");
+        }
+        while let Some(slot) = bus.poll() {
+            assert!(slot.cue.revision > 0);
         }
     }
 }

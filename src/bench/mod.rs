@@ -5,6 +5,7 @@
 //! delays and losses. A sample of the viewers looks at every picture ([`viewer`], [`player`]); the others are a
 //! [`crowd`] that throws its bytes away, or they would be slower than the server.
 
+mod auction;
 mod audience;
 mod baseline;
 mod child;
@@ -27,6 +28,7 @@ mod usage;
 mod viewer;
 mod whep;
 
+use std::error::Error;
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -39,16 +41,25 @@ pub enum Command {
     Stream(options::Command),
     /// Viewers of rooms who talk and send hearts
     Comments(comments::Options),
+    /// Decisions of auctions, and the commits of their reservations
+    Auction(auction::Options),
 }
 
 /// Measures what the command asks for and prints the report. It makes a runtime of its own.
 pub fn run(command: Command) -> ExitCode {
-    let report = match command {
+    let report: Result<String, Box<dyn Error>> = match command {
         Command::Stream(command) => {
             let json = command.common().json;
-            measure::run(&command).map(|report| if json { report.json() } else { report.table() })
+            let report =
+                measure::run(&command).map(|report| if json { report.json() } else { report.table() });
+            report.map_err(Into::into)
         }
-        Command::Comments(options) => comments::run(&options).map(|report| report.text(options.common.json)),
+        Command::Comments(options) => {
+            comments::run(&options).map(|report| report.text(options.common.json)).map_err(Into::into)
+        }
+        Command::Auction(options) => {
+            auction::run(&options).map(|report| report.text(options.json)).map_err(Into::into)
+        }
     };
     match report {
         Ok(report) => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::message::Seq;
 use super::person::{Prefix, UserId};
-use super::random::Random;
+use crate::random::Random;
 
 /// Jurors of a case.
 pub const JURORS: usize = 5;

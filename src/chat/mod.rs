@@ -7,7 +7,7 @@
 //! | [`text`], [`tags`], [`names`], [`words`], [`fold`] | what may be said, and by whom |
 //! | [`moderation`], [`jury`], [`pace`] | order |
 //! | [`sampling`], [`history`] | who reads what, and what somebody who comes back has missed |
-//! | [`person`], [`now`], [`random`] | the parameters of it all |
+//! | [`person`], [`now`] | the parameters of it all |
 //! | [`posts`] | a batch of events as bytes, made once for all viewers |
 //! | [`store`], `writer` | how rooms are kept: what was acknowledged is there after a crash |
 //! | `admission`, [`voucher`] | who is at the door |
@@ -26,7 +26,6 @@ pub mod now;
 pub mod pace;
 pub mod person;
 pub mod posts;
-pub mod random;
 pub mod room;
 pub mod sampling;
 pub mod store;

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::fold::fold_letters;
 use super::person::{Role, UserId};
-use super::random::mix;
 use super::text::{self, BadText};
+use crate::random::mix;
 
 /// The longest name, in characters.
 pub const MAX_NAME_CHARS: usize = 24;

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::message::Seq;
 use super::person::UserId;
-use super::random::mix;
+use crate::random::mix;
 
 /// People one talks with: the latest so many.
 const MAX_PARTNERS: usize = 32;

@@ -4,11 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::MediaTime;
 
 /// Names a cue within its broadcast. Repetitions, updates and cancellations of one cue carry the same id.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[serde(from = "String", into = "String")]
 pub struct CueId(Arc<str>);
 
 impl CueId {
@@ -24,6 +26,18 @@ impl CueId {
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<String> for CueId {
+    fn from(id: String) -> Self {
+        Self::new(&id)
+    }
+}
+
+impl From<CueId> for String {
+    fn from(id: CueId) -> Self {
+        id.as_str().to_owned()
     }
 }
 
@@ -78,11 +92,18 @@ pub enum CueState {
 }
 
 /// Who announced a cue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum CueOrigin {
     /// The publisher's stream.
     Publisher,
     /// An operator or broadcaster, over the API.
     Api,
+    /// The broadcaster, with the studio's button.
+    Studio,
+    /// The channel's schedule.
+    Schedule,
+    /// The audience, whose engagement stood out.
+    Engagement,
 }

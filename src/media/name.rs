@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 /// First segments of our own paths: a channel's page is at `/CHANNEL`, so no channel may be called so.
 const RESERVED: &[&str] = &[
     "admin", "ads", "api", "app", "assets", "console", "docs", "embed", "events", "favicon", "healthz",
@@ -12,7 +14,8 @@ const RESERVED: &[&str] = &[
 ];
 
 /// The lasting name of a channel: `[a-z0-9][a-z0-9-]{1,62}`, and none of the reserved words.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct ChannelName(Arc<str>);
 
 /// Why a text is no channel name.
@@ -46,6 +49,20 @@ impl FromStr for ChannelName {
             return Err(InvalidName::Reserved);
         }
         Ok(Self(text.into()))
+    }
+}
+
+impl TryFrom<String> for ChannelName {
+    type Error = InvalidName;
+
+    fn try_from(text: String) -> Result<Self, InvalidName> {
+        text.parse()
+    }
+}
+
+impl From<ChannelName> for String {
+    fn from(name: ChannelName) -> Self {
+        name.as_str().to_owned()
     }
 }
 

@@ -5,11 +5,9 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
-
 use crate::av::worker::ipc::{Rect, Size};
 use crate::media::MediaTime;
+pub use crate::media::OverlayFormat as Format;
 
 /// Parts in a thousand, for what is measured against the picture.
 type Permille = u64;
@@ -29,20 +27,6 @@ const TRANSITION: Duration = Duration::from_secs(1);
 /// The transition takes no more than this part of a slot, at either end.
 const TRANSITION_SHARE: u32 = 4;
 
-/// How an overlay and the picture share the screen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Format {
-    /// Along the lower edge, over the picture.
-    LowerThird,
-    /// In the upper right corner, over the picture.
-    Corner,
-    /// The picture makes room along the left and the lower edge.
-    LShape,
-    /// Picture and overlay side by side, in an upright picture one over the other.
-    DoubleBox,
-}
-
 /// Rectangles on a picture of a certain size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Placement {
@@ -53,9 +37,6 @@ pub struct Placement {
 }
 
 impl Format {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::LowerThird, Self::Corner, Self::LShape, Self::DoubleBox];
-
     /// The smallest side of a picture that anything is placed on, in pixels.
     pub const MIN_SIDE: u32 = 32;
 

@@ -108,7 +108,7 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
             [&[0x05][..], &1.5_f64.to_be_bytes(), &[0x0c, 7, 1, 2, 3, 6, 0, 8, 1], &0.0_f64.to_be_bytes()]
                 .concat(),
         ],
-        "cue_message" => vec![
+        "cue_bus" | "cue_message" => vec![
             vectors("amf0_cues.json", "hex")
                 .iter()
                 .flat_map(|message| {
@@ -142,6 +142,7 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
             .to_vec(),
         "scte35" => vectors("scte35.json", "base64"),
         "comment" => comments(),
+        "token" => vec![vec![7; 40], vec![b'A'; 79]],
         "websocket" => vec![
             comments().iter().flat_map(|text| client_text(text, [1, 2, 3, 4]).to_vec()).collect(),
             vec![0, 0x89, 0x82, 0, 0, 0, 0, 1, 2, 0x01, 0x81, 0, 0, 0, 0, b'a', 0x80, 0x80, 0, 0, 0, 0],

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 /// The layers, lowest first; a module may use those of lower layers, and of its own where `SAME_LAYER` says so.
 const LAYERS: &[&[&str]] = &[
-    &["media", "setting", "clock"],
+    &["media", "setting", "clock", "money", "random"],
     &["codec"],
     &["format"],
     &["hub", "av", "store", "net", "http", "auth", "metrics", "log", "context"],
-    &["protocol", "chat", "overlay"],
+    &["ledger"],
+    &["protocol", "chat", "overlay", "auction", "cue", "impression"],
     &["api", "bench"],
     &["config", "demo"],
     &["app"],
@@ -22,7 +23,11 @@ const SAME_LAYER: &[&str] = &["hub", "av", "store", "net", "http", "auth", "metr
 
 /// Modules without sockets, runtimes and clocks: path prefixes below `src`.
 const PURE: &[&str] = &[
+    "auction",
+    "cue",
     "media",
+    "money.rs",
+    "random.rs",
     "codec",
     "format",
     "av/audio",
@@ -45,7 +50,6 @@ const PURE: &[&str] = &[
     "chat/pace.rs",
     "chat/person.rs",
     "chat/posts.rs",
-    "chat/random.rs",
     "chat/room",
     "chat/sampling.rs",
     "chat/tags.rs",
@@ -63,6 +67,12 @@ const PURE: &[&str] = &[
     "overlay/placement.rs",
     "overlay/slots.rs",
     "overlay/splice",
+    "impression",
+    "ledger/account.rs",
+    "ledger/book.rs",
+    "ledger/event.rs",
+    "ledger/report.rs",
+    "ledger/slot.rs",
     "protocol/rtmp/wire",
     "protocol/rtmp/play.rs",
     "protocol/http_flv/tags.rs",

@@ -7,6 +7,7 @@ mod fanout;
 mod fuzz_smoke;
 mod hls;
 mod layers;
+mod ledger;
 mod malformed;
 mod matrix;
 #[cfg(feature = "worker")]

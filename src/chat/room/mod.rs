@@ -31,10 +31,10 @@ use super::names::Names;
 use super::now::Now;
 use super::pace::Bucket;
 use super::person::{Prefix, Role, UserId};
-use super::random::Random;
 use super::sampling::Speed;
 use super::words::BlockedWords;
 use crate::media::MediaTime;
+use crate::random::Random;
 
 pub use crowd::{Arrival, Entered};
 pub use exchange::{Air, Batch, Counts, Output, Record, Refused, Restored};

@@ -1,7 +1,7 @@
 //! What strangers send, and how much of it a room keeps.
 
 use super::*;
-use crate::chat::random::Random;
+use crate::random::Random;
 
 #[test]
 fn b32_a_flood_of_messages_ends_the_connection_and_bothers_nobody() {

@@ -1,7 +1,7 @@
 //! Order, and neither gaps nor doubles, whoever comes and goes and however slow the store is.
 
 use super::*;
-use crate::chat::random::Random;
+use crate::random::Random;
 
 #[test]
 fn nobody_misses_or_doubles_anything_whatever_happens() {

@@ -1,6 +1,6 @@
-//! Seeded randomness: a room that is given the same seed and the same messages does the same.
+//! Seeded randomness: who is given the same seed and the same events does the same.
 
-/// SplitMix64. Good enough to choose jurors and samples, and no secret comes from it.
+/// SplitMix64. Good enough to choose jurors, samples and winners of a tie, and no secret comes from it.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 

@@ -1,0 +1,148 @@
+//! The events of impressions: each counts once, and none before it can be true.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+
+use super::token::Impression;
+use crate::ledger::{SessionId, SlotId, UnixMillis};
+
+/// Impressions whose events are remembered.
+const MAX_IMPRESSIONS: usize = 2_000_000;
+/// Clocks of pages run a little fast.
+const TOLERANCE_MS: i64 = 250;
+
+/// What a page tells of an overlay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventKind {
+    /// Frames of it were on screen for the required time: this is the impression that is paid for.
+    Display,
+    /// At least half of it was seen, in a page that was seen, for as long as the MRC wants.
+    Viewable,
+    /// A quarter of its time has passed before the viewer.
+    FirstQuartile,
+    /// Half of it.
+    Midpoint,
+    /// Three quarters.
+    ThirdQuartile,
+    /// All of it.
+    Complete,
+    /// The viewer has closed it.
+    Close,
+    /// The viewer has followed it.
+    Click,
+}
+
+/// Why an event does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotTaken {
+    /// It cannot be true yet.
+    #[error("this cannot have happened yet")]
+    Early,
+    /// It counts already.
+    #[error("this was told already")]
+    Repeated,
+    /// More impressions are running than are remembered.
+    #[error("too many impressions are running")]
+    TooMany,
+}
+
+/// What was told of the impressions that are running.
+#[derive(Debug)]
+pub struct Beacons {
+    /// How long frames must have been on screen, in milliseconds.
+    required_ms: u32,
+    /// A bit for each kind.
+    told: HashMap<(SlotId, SessionId), u8>,
+    /// Which to forget, and when.
+    deadlines: BTreeMap<UnixMillis, Vec<(SlotId, SessionId)>>,
+}
+
+impl Beacons {
+    /// Nothing told yet. `required_ms` is how long frames must have been on screen: the MRC wants a second of a still
+    /// picture.
+    pub fn new(required_ms: u32) -> Self {
+        Self { required_ms, told: HashMap::new(), deadlines: BTreeMap::new() }
+    }
+
+    /// Takes an event of an impression whose token holds.
+    ///
+    /// # Errors
+    /// When it does not count.
+    pub fn take(
+        &mut self,
+        impression: &Impression,
+        kind: EventKind,
+        now: UnixMillis,
+    ) -> Result<(), NotTaken> {
+        self.forget(now);
+        let earliest = impression.start.saturating_add(self.after_ms(impression, kind));
+        if now < earliest.saturating_sub(TOLERANCE_MS) {
+            return Err(NotTaken::Early);
+        }
+        let key = (impression.slot, impression.session);
+        if !self.told.contains_key(&key) {
+            if self.told.len() >= MAX_IMPRESSIONS {
+                return Err(NotTaken::TooMany);
+            }
+            self.deadlines.entry(impression.deadline).or_default().push(key);
+        }
+        let told = self.told.entry(key).or_default();
+        if *told & kind.bit() != 0 {
+            return Err(NotTaken::Repeated);
+        }
+        *told |= kind.bit();
+        Ok(())
+    }
+
+    /// How many impressions are remembered.
+    pub fn len(&self) -> usize {
+        self.told.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.told.is_empty()
+    }
+
+    fn forget(&mut self, now: UnixMillis) {
+        while let Some(entry) = self.deadlines.first_entry().filter(|entry| *entry.key() <= now) {
+            for key in entry.remove() {
+                self.told.remove(&key);
+            }
+        }
+    }
+
+    /// How long after the beginning an event can be true, in milliseconds.
+    fn after_ms(&self, impression: &Impression, kind: EventKind) -> i64 {
+        let quarters = |count: i64| i64::from(impression.duration_ms) * count / 4;
+        match kind {
+            EventKind::Display | EventKind::Viewable => self.required_ms.into(),
+            EventKind::FirstQuartile => quarters(1),
+            EventKind::Midpoint => quarters(2),
+            EventKind::ThirdQuartile => quarters(3),
+            EventKind::Complete => quarters(4),
+            EventKind::Close | EventKind::Click => 0,
+        }
+    }
+}
+
+impl EventKind {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Display,
+        Self::Viewable,
+        Self::FirstQuartile,
+        Self::Midpoint,
+        Self::ThirdQuartile,
+        Self::Complete,
+        Self::Close,
+        Self::Click,
+    ];
+
+    const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}

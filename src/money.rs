@@ -1,0 +1,148 @@
+//! Money: whole nanos of the one configured currency, and shares of it. No fraction is ever lost or made.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Parts of one in a [`Share`].
+const PARTS: i64 = 1_000_000;
+
+/// An amount in nanos, thousand-millionths of the currency's unit. Negative where something is taken or owed.
+///
+/// A price for a thousand impressions in micros is the same number as a price for one impression in nanos.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[serde(transparent)]
+pub struct Money(i64);
+
+impl Money {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+
+    /// From nanos.
+    pub const fn from_nanos(nanos: i64) -> Self {
+        Self(nanos)
+    }
+
+    /// The price of one impression, of a price for a thousand (CPM) in micros: the same number.
+    pub const fn per_impression(cpm_micros: i64) -> Self {
+        Self(cpm_micros)
+    }
+
+    /// Nanos.
+    pub const fn as_nanos(self) -> i64 {
+        self.0
+    }
+
+    /// Whether it is more than nothing.
+    pub const fn is_positive(self) -> bool {
+        self.0 > 0
+    }
+
+    /// Whether it is less than nothing.
+    pub const fn is_negative(self) -> bool {
+        self.0 < 0
+    }
+
+    /// The sum, unless it is beyond all numbers.
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        self.0.checked_add(other.0).map(Self)
+    }
+
+    /// The difference, unless it is beyond all numbers.
+    pub fn checked_sub(self, other: Self) -> Option<Self> {
+        self.0.checked_sub(other.0).map(Self)
+    }
+
+    /// So many times the amount, unless that is beyond all numbers.
+    pub fn checked_times(self, count: u32) -> Option<Self> {
+        self.0.checked_mul(i64::from(count)).map(Self)
+    }
+
+    /// How many whole times `price` is in it; as many as can be counted when the price is nothing.
+    pub fn covers(self, price: Self) -> u32 {
+        if !price.is_positive() {
+            return u32::MAX;
+        }
+        u32::try_from(self.0.max(0) / price.0).unwrap_or(u32::MAX)
+    }
+
+    /// As a number of units of the currency, for statistics and controllers: not exact.
+    pub fn as_units(self) -> f64 {
+        self.0 as f64 / 1e9
+    }
+}
+
+impl fmt::Display for Money {
+    /// In units, exactly: `12.345000000`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (sign, nanos) = (if self.0 < 0 { "-" } else { "" }, self.0.unsigned_abs());
+        write!(f, "{sign}{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000)
+    }
+}
+
+/// A part of an amount, in millionths, from none to all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "u32", into = "u32")]
+pub struct Share(u32);
+
+/// More than all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a share is 0 to 1000000 millionths, not {0}")]
+pub struct InvalidShare(u32);
+
+impl Share {
+    /// So many percent, of a hundred at most.
+    pub const fn percent(percent: u8) -> Self {
+        Self(if percent > 100 { 1_000_000 } else { percent as u32 * 10_000 })
+    }
+
+    /// The share of an amount, rounded down: what is lost in rounding stays with the rest.
+    pub fn of(self, amount: Money) -> Money {
+        // The parts before and behind the multiplication fit: neither exceeds the amount.
+        let (whole, rest) = (amount.0.div_euclid(PARTS), amount.0.rem_euclid(PARTS));
+        Money(whole * i64::from(self.0) + rest * i64::from(self.0) / PARTS)
+    }
+}
+
+impl TryFrom<u32> for Share {
+    type Error = InvalidShare;
+
+    fn try_from(parts: u32) -> Result<Self, InvalidShare> {
+        if i64::from(parts) > PARTS { Err(InvalidShare(parts)) } else { Ok(Self(parts)) }
+    }
+}
+
+impl From<Share> for u32 {
+    fn from(share: Share) -> Self {
+        share.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_round_down_and_nothing_is_lost() {
+        for nanos in [0, 1, 2, 3, 999, 1_000_001, 123_456_789_012_345, i64::MAX] {
+            for parts in [0, 1, 333_333, 550_000, 999_999, 1_000_000] {
+                let amount = Money::from_nanos(nanos);
+                let share = Share::try_from(parts).unwrap().of(amount);
+                let exact = i128::from(nanos) * i128::from(parts) / i128::from(PARTS);
+                assert_eq!(i128::from(share.as_nanos()), exact, "{nanos} {parts}");
+            }
+        }
+        assert_eq!(Share::try_from(1_000_001), Err(InvalidShare(1_000_001)));
+    }
+
+    #[test]
+    fn amounts_are_written_exactly_and_never_wrap() {
+        assert_eq!(Money::from_nanos(-1_000_000_001).to_string(), "-1.000000001");
+        assert_eq!(Money::from_nanos(i64::MIN).to_string(), "-9223372036.854775808");
+        assert_eq!(Money::from_nanos(i64::MAX).checked_add(Money::from_nanos(1)), None);
+        assert_eq!(Money::from_nanos(i64::MAX).checked_times(2), None);
+        assert_eq!(Money::from_nanos(10).covers(Money::from_nanos(3)), 3);
+        assert_eq!(Money::from_nanos(-10).covers(Money::from_nanos(3)), 0);
+        assert_eq!(Money::ZERO.covers(Money::ZERO), u32::MAX, "what costs nothing is always covered");
+    }
+}
