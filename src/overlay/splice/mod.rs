@@ -72,7 +72,7 @@ pub struct Limits {
     pub start: Duration,
     /// A slot that is to begin as soon as possible is given up after so long.
     pub patience: Duration,
-    /// So many workers may be lost from one [`Phase::Pass`] to the next.
+    /// So many workers may be lost before one brings a slot to its end.
     pub losses: u32,
 }
 
@@ -125,7 +125,7 @@ pub struct Splicer {
     /// A slot that begins as soon as possible may be asked for until then.
     expected: Option<Instant>,
     worker: Option<Worker>,
-    /// Workers lost since the programme was the source.
+    /// Workers lost since the programme was the source, or a slot came to its end.
     losses: u32,
     /// By how much the programme is late while it is spliced.
     delay: Duration,

@@ -80,6 +80,21 @@ fn a_slot_that_begins_when_it_can_begins_with_another_worker() {
 }
 
 #[test]
+fn a_slot_that_was_brought_to_its_end_makes_up_for_the_workers_that_were_lost() {
+    let mut stage = Stage::new(&Shape::PLAIN, 31);
+    stage.failures = [150, 100, 100, 100, 100].map(|frames| Some(Failure::Dies(frames))).to_vec();
+    let items = items(&Shape::PLAIN, 24);
+    for slot in 0..6 {
+        stage.ask(slot, Some(ms(5_000 + slot as i64 * 2_000)), ms(2_000));
+    }
+    stage.play(&items);
+    stage.check_programme(&items);
+    assert_eq!(stage.started, 6, "more are lost than may be in a row");
+    assert!((0..6).all(|slot| stage.closed(slot).unwrap().1 == Why::Completed), "{:?}", stage.events);
+    assert!(stage.longest_gap < Duration::from_secs(1), "{:?}", stage.longest_gap);
+}
+
+#[test]
 fn without_workers_the_source_is_back_at_its_next_keyframe() {
     let dead = [Failure::Dies(150), Failure::Dies(0), Failure::Dies(0), Failure::Dies(0), Failure::Dies(0)];
     let (stage, _) = with_failures(Shape::PLAIN, &dead);
