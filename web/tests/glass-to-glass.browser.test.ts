@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test'
 
 import type { Browser, Page } from 'playwright-core'
 
-import { launch } from './support/browser.ts'
+import { barePage, launch } from './support/browser.ts'
 import { Server, eventually } from './support/server.ts'
 
 const PATIENCE_MS = 60_000
@@ -24,13 +24,6 @@ after(async () => {
   await browser?.close()
   await server?.dispose()
 })
-
-async function open(): Promise<Page> {
-  const page = await browser.newPage({ viewport: { width: 640, height: 360 } })
-  await page.goto(`${server.url}/api/v1/server`)
-  await page.evaluate('globalThis.__name = (value) => value')
-  return page
-}
 
 /** Publishes a picture of the clock: 24 squares, white for a one, of the milliseconds since 1970. */
 function publishClock(page: Page, key: string): Promise<number> {
@@ -101,9 +94,9 @@ function ages(page: Page, wanted: number): Promise<number[]> {
 
 test('a picture of a clock tells how late viewers are over WebRTC', async () => {
   const address = await server.createChannel('tower', 'The clock tower')
-  const publisher = await open()
+  const publisher = await barePage(browser, server.url)
   assert.equal(await publishClock(publisher, address.slice(address.lastIndexOf('/') + 1)), 201)
-  const viewer = await open()
+  const viewer = await barePage(browser, server.url)
   const all = await eventually('pictures', PATIENCE_MS, async () => {
     const measured = await ages(viewer, PICTURES + 30)
     return measured.length > 0 && measured

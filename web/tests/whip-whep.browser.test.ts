@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test'
 
 import type { Browser, Page } from 'playwright-core'
 
-import { launch } from './support/browser.ts'
+import { barePage, launch } from './support/browser.ts'
 import { Broadcaster, Server, eventually, hasMediaWorker } from './support/server.ts'
 
 const PATIENCE_MS = 30_000
@@ -31,12 +31,7 @@ interface Received {
 }
 
 /** A page on the server, so that its requests are of the same origin. */
-async function open(of = server): Promise<Page> {
-  const page = await browser.newPage()
-  await page.goto(`${of.url}/api/v1/server`)
-  await page.evaluate('globalThis.__name = (value) => value')
-  return page
-}
+const open = (of = server): Promise<Page> => barePage(browser, of.url)
 
 /** Asks for a channel over WHEP, and answers with the status and the reason for a refusal. */
 function watch(

@@ -40,6 +40,7 @@ mod publisher;
 mod registry;
 mod relay;
 mod server;
+mod setup;
 mod shard;
 mod signalling;
 mod tcp;

@@ -5,8 +5,8 @@ use std::time::Instant;
 use str0m::media::{MediaData, Mid, Rid};
 
 use super::common_clock::CommonClock;
-use super::peer::of_rtp;
 use super::received::Received;
+use super::setup::of_rtp;
 use crate::clock::unix_millis;
 use crate::codec::Malformed;
 use crate::hub;

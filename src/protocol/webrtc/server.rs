@@ -13,8 +13,9 @@ use tokio::sync::oneshot;
 
 use super::dtls_keys::KeyTap;
 use super::metrics::Metrics;
-use super::peer::{Addresses, Identity};
+use super::peer::Addresses;
 use super::registry::{Entry, Registry};
+use super::setup::Identity;
 use super::shard::{self, Command, Handle, Inlets, Settings};
 use super::{Config, addresses, signalling, tcp, whep, whip};
 use crate::context::Context;

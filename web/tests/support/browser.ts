@@ -35,6 +35,14 @@ export function launch(): Promise<Browser> {
   })
 }
 
+/** A page of the server's origin with nothing of ours in it, for tests that speak to the server themselves. */
+export async function barePage(browser: Browser, url: string): Promise<Page> {
+  const page = await browser.newPage()
+  await page.goto(`${url}/api/v1/server`)
+  await page.evaluate('globalThis.__name = (value) => value')
+  return page
+}
+
 /** A page that remembers everything that went wrong in it. */
 export class Visit {
   readonly page: Page

@@ -10,9 +10,10 @@ use super::super::demux::{self, Check, Kind as Datagram};
 use super::super::fragment::{self, Credentials};
 use super::super::offer::{Offer, Role};
 use super::super::outlet::Path;
-use super::super::peer::{Codecs, News, OpenError, Peer, shard_of};
+use super::super::peer::{News, OpenError, Peer};
 use super::super::registry::{Entry, SessionId};
 use super::super::relay::Relay;
+use super::super::setup::{Codecs, shard_of};
 use super::{Foreign, Open, Purpose, RelayKey, Session, Shard, Side};
 use crate::hub::{Channel, SubscribeError};
 

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 
 use super::demux::Check;
 use super::metrics::Metrics;
-use super::peer::shard_of;
+use super::setup::shard_of;
 use super::shard::Handle;
 use crate::context::Life;
 use crate::net::accept::{Arrival, accept};
