@@ -8,7 +8,7 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, sleep_until};
 
-use super::image::Kept;
+use super::image::Image;
 use super::overlays::Overlays;
 use super::placement::Format;
 use super::splice::{Ask, LEAD, Order, Output, Report, Shown, SlotEvent, Splicer, Why};
@@ -32,6 +32,8 @@ pub(super) enum Command {
     Expect(OverlayId, Instant),
     Ask(Pending),
     Cancel(OverlayId),
+    /// It is to end at this moment instead of later.
+    Shorten(OverlayId, MediaTime),
 }
 
 /// A slot that was taken on.
@@ -41,14 +43,14 @@ pub(super) struct Pending {
     /// The broadcast that it is for.
     pub broadcast: u64,
     pub format: Format,
-    pub image: Kept,
+    pub image: Image,
 }
 
 /// What is drawn in a slot.
 #[derive(Debug)]
 struct Creative {
     format: Format,
-    image: Kept,
+    image: Image,
 }
 
 /// Runs while a channel has slots that are not over.
@@ -122,6 +124,20 @@ impl Driver {
                 self.forget_expected(id);
                 self.waiting.retain(|pending| pending.ask.id != id);
                 self.close(id, Why::Cancelled);
+            }
+            Command::Shorten(id, at) => {
+                for pending in self.waiting.iter_mut().filter(|pending| pending.ask.id == id) {
+                    let most = pending.ask.start.map_or(MediaTime::ZERO, |start| at - start);
+                    pending.ask.duration = pending.ask.duration.min(most);
+                }
+                if self
+                    .waiting
+                    .extract_if(.., |pending| pending.ask.id == id && pending.ask.duration <= MediaTime::ZERO)
+                    .next()
+                    .is_some()
+                {
+                    self.close(id, Why::Cancelled);
+                }
             }
         }
     }
@@ -238,6 +254,7 @@ impl<'a> Engagement<'a> {
     fn command(&mut self, command: Command) {
         match command {
             Command::Cancel(id) if self.creatives.contains_key(&id) => self.splicer.cancel(id),
+            Command::Shorten(id, at) if self.creatives.contains_key(&id) => self.splicer.shorten(id, at),
             command => self.driver.command(command),
         }
         self.ask();
@@ -346,11 +363,12 @@ impl<'a> Engagement<'a> {
 
     fn overlay(&self, id: OverlayId, start: MediaTime, end: MediaTime) -> Option<Overlay> {
         let Creative { format, image } = self.creatives.get(&id)?;
-        let placement = format.place(self.canvas, image.sprite.size)?;
+        let sprite = image.sprite();
+        let placement = format.place(self.canvas, sprite.size)?;
         let transition = format.transition(end - start);
         let squeeze =
             placement.picture.map(|picture| Squeeze { picture, background: BACKGROUND, transition });
-        let (canvas, place, sprite) = (self.canvas, placement.place, image.sprite.clone());
+        let (canvas, place, sprite) = (self.canvas, placement.place, sprite.clone());
         Some(Overlay { id, start, end, sprite, canvas, place, squeeze })
     }
 }

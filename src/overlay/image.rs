@@ -51,18 +51,28 @@ impl Memory {
     }
 
     /// Keeps a sprite, if there is room for it.
-    pub fn keep(&self, sprite: Sprite) -> Option<Kept> {
+    pub fn keep(&self, sprite: Sprite) -> Option<Image> {
         let bytes = sprite.frames.iter().map(|frame| frame.rgba.len()).sum();
         let kept = Kept { sprite, bytes, used: Arc::clone(&self.used) };
         // The guard takes it back when there was no room.
-        (self.used.fetch_add(bytes, Ordering::Relaxed) + bytes <= self.most).then_some(kept)
+        (self.used.fetch_add(bytes, Ordering::Relaxed) + bytes <= self.most).then(|| Image(Arc::new(kept)))
+    }
+}
+
+/// A decoded image. It takes memory for as long as somebody has a clone.
+#[derive(Clone, Debug)]
+pub struct Image(Arc<Kept>);
+
+impl Image {
+    pub(super) fn sprite(&self) -> &Sprite {
+        &self.0.sprite
     }
 }
 
 /// A sprite, and its share of the memory.
 #[derive(Debug)]
-pub(super) struct Kept {
-    pub sprite: Sprite,
+struct Kept {
+    sprite: Sprite,
     bytes: usize,
     used: Arc<AtomicUsize>,
 }

@@ -19,4 +19,5 @@ pub mod slots;
 pub mod splice;
 
 pub use config::Config;
-pub use overlays::{AskError, Overlays, Request};
+pub use image::Image;
+pub use overlays::{AskError, Overlays, Request, Reserved, Wanted};

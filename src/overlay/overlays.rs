@@ -5,15 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 
 use super::Config;
 use super::driver::{Command, Driver, Pending};
-use super::image::{self, Memory};
+use super::image::{self, Image, Memory};
 use super::metrics::Metrics;
 use super::placement::Format;
 use super::slots::{NewSlot, Refusal, Slot, Slots};
-use super::splice::{Ask, Limits, SlotEvent};
+use super::splice::{Ask, LEAD, Limits, SlotEvent};
 use crate::av::worker::ipc::{OverlayId, Size};
 use crate::av::worker::{StartError, Workers};
 use crate::context::Life;
@@ -24,15 +24,25 @@ use crate::{clock, metrics};
 /// Longer than an image may take to be decoded, until its slot is there.
 const IMAGE_GRACE: Duration = Duration::from_secs(1);
 
-/// An overlay that somebody wants to see.
-#[derive(Clone, Debug)]
-pub struct Request {
+/// Events of slots that somebody who listens may be behind.
+const EVENTS: usize = 1024;
+
+/// A slot that somebody wants.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
     /// What it looks like.
     pub format: Format,
     /// The first moment with it, in media time; `None` for as soon as it can be.
     pub start: Option<MediaTime>,
     /// How long it is to be on.
     pub duration: Duration,
+}
+
+/// An overlay that somebody wants to see.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Where and when.
+    pub wanted: Wanted,
     /// The image file.
     pub image: Bytes,
 }
@@ -88,6 +98,7 @@ struct Inner {
     memory: Memory,
     metrics: Metrics,
     slots: Mutex<Slots>,
+    events: broadcast::Sender<(OverlayId, SlotEvent)>,
     /// A queue holds at most three commands of each slot that is not over, of which a channel has `max_waiting`.
     drivers: Mutex<HashMap<ChannelName, mpsc::UnboundedSender<Command>>>,
 }
@@ -106,6 +117,7 @@ impl Overlays {
             memory: Memory::new(config.image_memory),
             metrics: own,
             slots: Mutex::new(Slots::new(config.clone(), first)),
+            events: broadcast::Sender::new(EVENTS),
             drivers: Mutex::default(),
         }))
     }
@@ -132,27 +144,48 @@ impl Overlays {
     }
 
     async fn try_ask(&self, channel: &Arc<Channel>, request: Request) -> Result<OverlayId, AskError> {
+        let reserved = self.reserve(channel, request.wanted)?;
+        let image = self.decode(request.image, reserved.fit()).await?;
+        Ok(reserved.show(image))
+    }
+
+    /// Takes a time for a slot, and has a worker get ready if it is near. It is given back unless it is [shown](Reserved::show).
+    ///
+    /// # Errors
+    /// Why the slot may not be.
+    pub fn reserve(&self, channel: &Arc<Channel>, wanted: Wanted) -> Result<Reserved, AskError> {
         self.0.workers.available()?;
         let status = channel.status();
         let (broadcast, newest) = channel.newest().filter(|_| status.live).ok_or(AskError::Offline)?;
         let canvas = canvas(&status.tracks)?;
-        let Request { format, start, duration, image } = request;
+        let Wanted { format, start, duration } = wanted;
         if format.place(canvas, canvas).is_none() {
             return Err(AskError::TooSmall(Format::MIN_SIDE));
         }
         let asked = NewSlot { channel: channel.name().clone(), broadcast, format, start, duration };
         let id = self.slots().ask(asked, newest, clock::wall())?;
-        let reserved = Reserved { overlays: self, channel, id, taken: false };
-        if start.is_none() {
-            // By the time that the image is decoded, a worker has caught up with the source.
+        let (overlays, channel) = (self.clone(), Arc::clone(channel));
+        let reserved = Reserved { overlays, channel, id, broadcast, wanted, canvas, shown: false };
+        if start.is_none_or(|start| start <= newest + LEAD) {
+            // By the time that it is known what is shown, a worker has caught up with the source.
             let until = clock::monotonic() + self.0.config.image_time + IMAGE_GRACE;
-            self.tell(channel, Command::Expect(id, until));
+            self.tell(&reserved.channel, Command::Expect(id, until));
         }
-        let sprite = image::decode(&self.0.workers, &self.0.config, image, format.fit(canvas)).await?;
-        let image = self.0.memory.keep(sprite).ok_or(AskError::NoMemory)?;
-        let ask = Ask { id, start, duration: duration.into() };
-        reserved.hand_over(Pending { ask, broadcast, format, image });
-        Ok(id)
+        Ok(reserved)
+    }
+
+    /// Has an image file decoded, no larger than `fit`.
+    ///
+    /// # Errors
+    /// When it cannot be used, or there is no worker or memory for it.
+    pub async fn decode(&self, file: Bytes, fit: Size) -> Result<Image, AskError> {
+        let sprite = image::decode(&self.0.workers, &self.0.config, file, fit).await?;
+        self.0.memory.keep(sprite).ok_or(AskError::NoMemory)
+    }
+
+    /// What becomes of slots, from now on.
+    pub fn events(&self) -> broadcast::Receiver<(OverlayId, SlotEvent)> {
+        self.0.events.subscribe()
     }
 
     /// The slot of this name.
@@ -169,11 +202,22 @@ impl Overlays {
         }
     }
 
+    /// Ends a slot at `at` instead of later, or with the next frames where that is past.
+    pub fn shorten(&self, id: OverlayId, at: MediaTime) {
+        let channel = self.slot(id).filter(|slot| slot.over.is_none()).map(|slot| slot.asked.channel);
+        if let Some(driver) = channel.and_then(|channel| self.drivers().get(&channel).cloned()) {
+            // A driver that is gone has closed all its slots.
+            let _ = driver.send(Command::Shorten(id, at));
+        }
+    }
+
     /// Writes down what has become of a slot.
     pub(super) fn note(&self, channel: &ChannelName, id: OverlayId, event: &SlotEvent) {
         if !self.slots().note(id, event, clock::wall()) {
             return;
         }
+        // Perhaps nobody listens.
+        let _ = self.0.events.send((id, event.clone()));
         match event {
             SlotEvent::Ready => tracing::debug!(%channel, overlay = id.0, "a worker is ready"),
             SlotEvent::Began { first_pts, delay } => {
@@ -236,26 +280,45 @@ impl Overlays {
     }
 }
 
-/// A slot that nobody knows of yet: it is forgotten if its image is no good, or whoever asked for it has gone.
-struct Reserved<'a> {
-    overlays: &'a Overlays,
-    channel: &'a Arc<Channel>,
+/// A time that is taken for a slot of which nobody knows yet. Dropped, it is free again.
+#[derive(Debug)]
+pub struct Reserved {
+    overlays: Overlays,
+    channel: Arc<Channel>,
     id: OverlayId,
-    taken: bool,
+    broadcast: u64,
+    wanted: Wanted,
+    canvas: Size,
+    shown: bool,
 }
 
-impl Reserved<'_> {
-    fn hand_over(mut self, pending: Pending) {
-        self.taken = true;
-        self.overlays.tell(self.channel, Command::Ask(pending));
+impl Reserved {
+    /// The slot's name.
+    pub const fn id(&self) -> OverlayId {
+        self.id
+    }
+
+    /// The size that an image for it is decoded to.
+    pub fn fit(&self) -> Size {
+        self.wanted.format.fit(self.canvas)
+    }
+
+    /// Has an image shown in the slot.
+    pub fn show(mut self, image: Image) -> OverlayId {
+        self.shown = true;
+        let Wanted { format, start, duration } = self.wanted;
+        let ask = Ask { id: self.id, start, duration: duration.into() };
+        let pending = Pending { ask, broadcast: self.broadcast, format, image };
+        self.overlays.tell(&self.channel, Command::Ask(pending));
+        self.id
     }
 }
 
-impl Drop for Reserved<'_> {
+impl Drop for Reserved {
     fn drop(&mut self) {
-        if !self.taken {
+        if !self.shown {
             self.overlays.slots().forget(self.id);
-            self.overlays.tell(self.channel, Command::Cancel(self.id));
+            self.overlays.tell(&self.channel, Command::Cancel(self.id));
         }
     }
 }

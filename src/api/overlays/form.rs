@@ -13,8 +13,8 @@ use utoipa::ToSchema;
 
 use crate::http::ApiError;
 use crate::media::MediaTime;
-use crate::overlay::Request;
 use crate::overlay::placement::Format;
+use crate::overlay::{Request, Wanted};
 
 /// What a form may have beside the image, in bytes.
 pub(super) const AROUND: usize = 16 << 10;
@@ -49,12 +49,13 @@ pub(super) async fn read(mut form: Multipart, max_image: usize) -> Result<Reques
             }
         }
     }
-    Ok(Request {
-        image: image.ok_or_else(|| lacks("image: the file"))?,
+    let image = image.ok_or_else(|| lacks("image: the file"))?;
+    let wanted = Wanted {
         format: format.ok_or_else(|| lacks(FORMATS))?,
         duration: duration.ok_or_else(|| lacks("duration_ms: how long it is to be on"))?,
         start,
-    })
+    };
+    Ok(Request { wanted, image })
 }
 
 const FORMATS: &str = "format: lower_third, corner, l_shape or double_box";

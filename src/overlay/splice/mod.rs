@@ -225,18 +225,28 @@ impl Splicer {
 
     /// Withdraws a slot. One that is on ends with the newest frame of the source.
     pub fn cancel(&mut self, id: OverlayId) {
+        self.shorten(id, MediaTime::ZERO);
+    }
+
+    /// Ends a slot at `at` instead of later, or with the newest frame of the source where that is past `at`.
+    pub fn shorten(&mut self, id: OverlayId, at: MediaTime) {
         let Some(index) = self.windows.iter().position(|window| window.id == id) else { return };
-        let at = self.order.newest().unwrap_or_default() + NEXT;
+        let next = self.order.newest().unwrap_or_default() + NEXT;
+        let at = at.max(next);
         let is_drawn = match &self.state {
             State::Splice(_) | State::Leave(_) => true,
             State::Enter(enter) => enter.is_cut(),
             State::Pass | State::Prime | State::Await => false,
         };
         let window = &mut self.windows[index];
+        if window.is_past(at) {
+            return;
+        }
         if window.told && self.worker.is_some() {
             self.outputs.push_back(Output::Worker(Order::Cancel { id, at }));
         }
-        if is_drawn && window.told && window.start.is_some_and(|start| start < at) {
+        let is_on = is_drawn && window.told;
+        if window.start.is_some_and(|start| start < at) && (is_on || at > next) {
             window.cut_short(at);
         } else {
             self.close(index, |window| window.closed(Why::Cancelled));

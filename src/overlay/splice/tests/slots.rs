@@ -165,6 +165,29 @@ fn a_slot_is_withdrawn_while_it_is_on() {
 }
 
 #[test]
+fn a_slot_that_is_to_end_earlier_ends_on_that_frame() {
+    // Told before anything was begun, while a worker gets ready, while it is on, and just before.
+    for told_at in [500, 3_500, 4_500, 4_960] {
+        let mut stage = Stage::new(&Shape::PLAIN, 6);
+        let items = items(&Shape::PLAIN, 8.0);
+        stage.ask(1, Some(ms(4_000)), ms(2_000));
+        let (before, after) = items.split_at(items.partition_point(|(at, _)| *at < ms(told_at)));
+        stage.play(before);
+        stage.shorten(1, ms(5_000));
+        stage.shorten(1, ms(7_000));
+        stage.play(after);
+        stage.check_programme(&items);
+        let drawn = stage.drawn(1);
+        let interval = drawn[1] - drawn[0];
+        assert!(drawn[0] >= ms(4_000) && drawn[0] - interval < ms(4_000));
+        let last = *drawn.last().unwrap();
+        assert!(last < ms(5_000) && last + interval >= ms(5_000), "told at {told_at}: {last:?}");
+        assert_eq!(stage.closed(1).unwrap().1, Why::Cancelled);
+        assert!(stage.splicer.is_idle());
+    }
+}
+
+#[test]
 fn a_slot_is_withdrawn_before_it_is_on() {
     for cancelled_at in [500, 2_500, 3_990] {
         let mut stage = Stage::new(&Shape::PLAIN, 6);

@@ -131,6 +131,11 @@ impl Stage {
         self.carry_out();
     }
 
+    pub fn shorten(&mut self, id: u64, at: MediaTime) {
+        self.splicer.shorten(OverlayId(id), at);
+        self.carry_out();
+    }
+
     fn carry_out(&mut self) {
         while let Some(output) = self.splicer.poll() {
             match output {
