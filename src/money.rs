@@ -80,6 +80,77 @@ impl fmt::Display for Money {
     }
 }
 
+/// A price for a thousand impressions, in whole micros of the currency's unit; written as decimal text, as in `"2.50"`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Cpm(i64);
+
+/// A text that is no price.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no price for a thousand impressions: expected a decimal number of at most six places, like \"2.50\"")]
+pub struct InvalidCpm(String);
+
+impl Cpm {
+    /// The highest: a thousand units.
+    const MAX_MICROS: i64 = 1_000_000_000;
+
+    /// From micros.
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// In micros.
+    pub const fn as_micros(self) -> i64 {
+        self.0
+    }
+
+    /// The price of one impression.
+    pub const fn per_impression(self) -> Money {
+        Money::per_impression(self.0)
+    }
+}
+
+impl std::str::FromStr for Cpm {
+    type Err = InvalidCpm;
+
+    fn from_str(text: &str) -> Result<Self, InvalidCpm> {
+        let invalid = || InvalidCpm(text.chars().take(40).collect());
+        let (whole, places) = text.split_once('.').unwrap_or((text, "0"));
+        let digits = |part: &str, most| {
+            (1..=most).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        if !digits(whole, 4) || !digits(places, 6) {
+            return Err(invalid());
+        }
+        let micros = format!("{whole}{places:0<6}").parse().map_err(|_| invalid())?;
+        if micros > Self::MAX_MICROS { Err(invalid()) } else { Ok(Self(micros)) }
+    }
+}
+
+impl TryFrom<String> for Cpm {
+    type Error = InvalidCpm;
+
+    fn try_from(text: String) -> Result<Self, InvalidCpm> {
+        text.parse()
+    }
+}
+
+impl From<Cpm> for String {
+    fn from(price: Cpm) -> Self {
+        price.to_string()
+    }
+}
+
+impl fmt::Display for Cpm {
+    /// In units, exactly, with two places at least: `2.50`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (sign, micros) = (if self.0 < 0 { "-" } else { "" }, self.0.unsigned_abs());
+        let places = format!("{:06}", micros % 1_000_000);
+        let (shown, rest) = places.split_at(2);
+        write!(f, "{sign}{}.{shown}{}", micros / 1_000_000, rest.trim_end_matches('0'))
+    }
+}
+
 /// A part of an amount, in millionths, from none to all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "u32", into = "u32")]
@@ -133,6 +204,18 @@ mod tests {
             }
         }
         assert_eq!(Share::try_from(1_000_001), Err(InvalidShare(1_000_001)));
+    }
+
+    #[test]
+    fn prices_are_read_as_they_are_written() {
+        for (text, micros) in [("0.00", 0), ("2.50", 2_500_000), ("0.000001", 1), ("1000.00", 1_000_000_000)] {
+            let price: Cpm = text.parse().unwrap();
+            assert_eq!((price.as_micros(), price.to_string().as_str()), (micros, text));
+        }
+        assert_eq!("7".parse(), Ok(Cpm::from_micros(7_000_000)));
+        for bad in ["", ".", "1.", ".5", "-1", "1e3", "1,5", "1000.01", "0.0000001", "99999"] {
+            assert!(bad.parse::<Cpm>().is_err(), "{bad}");
+        }
     }
 
     #[test]

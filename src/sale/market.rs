@@ -1,0 +1,99 @@
+//! Campaigns as they stand over all channels: pacing, caps and separation. What is spent is the ledger's; this only
+//! decides who bids.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::auction::bidder::house::{Candidate, House};
+use crate::auction::exposure::DEFAULT_MAX_SUBJECTS;
+use crate::auction::{Campaign, Exposures, Pacer, PassReason, Subject};
+use crate::ledger::{CampaignId, SettledLot, UnixMillis};
+use crate::media::ChannelName;
+use crate::money::Money;
+
+/// What a campaign may reserve, and what of it is reserved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Balance {
+    /// What it may still reserve.
+    pub budget: Money,
+    /// What is reserved for slots that are not settled.
+    pub reserved: Money,
+}
+
+/// All campaigns that were ever asked.
+#[derive(Debug)]
+pub struct Market {
+    pacers: HashMap<CampaignId, Pacer>,
+    exposures: Exposures,
+}
+
+impl Default for Market {
+    fn default() -> Self {
+        Self { pacers: HashMap::new(), exposures: Exposures::new(DEFAULT_MAX_SUBJECTS) }
+    }
+}
+
+impl Market {
+    /// The campaigns as the house's bidder needs them, for an overlay that `subject` would see.
+    pub fn house(
+        &mut self,
+        campaigns: &[Arc<Campaign>],
+        balance: impl Fn(CampaignId) -> Balance,
+        channel: &ChannelName,
+        subject: &Subject,
+        now: UnixMillis,
+    ) -> House {
+        let known: HashSet<CampaignId> = campaigns.iter().map(|campaign| campaign.id).collect();
+        self.pacers.retain(|campaign, _| known.contains(campaign));
+        let candidates = campaigns.iter().map(|campaign| {
+            self.exposures.watch(campaign);
+            let Balance { budget, reserved } = balance(campaign.id);
+            let pacer = self.pacers.entry(campaign.id).or_insert_with(|| Pacer::new(reserved, now));
+            let is_free = !campaign.bid.is_positive();
+            let paced = (!is_free && !pacer.may_bid(campaign, budget, now)).then_some(PassReason::Paced);
+            let refusal = || self.exposures.refusal(campaign, channel, subject, now);
+            Candidate { campaign: Arc::clone(campaign), budget, hold: paced.or_else(refusal) }
+        });
+        House { candidates: candidates.collect() }
+    }
+
+    /// A sale has reserved so much: told once the ledger has kept it, and before anything is shown.
+    pub fn granted(
+        &mut self,
+        campaign: &Campaign,
+        reserved: Money,
+        channel: &ChannelName,
+        subject: Subject,
+        now: UnixMillis,
+    ) {
+        if let Some(pacer) = self.pacers.get_mut(&campaign.id) {
+            pacer.reserved(reserved);
+        }
+        self.exposures.record(campaign, channel, subject, now);
+    }
+
+    /// The ledger is done with a lot.
+    pub fn settled(&mut self, lot: &SettledLot) {
+        if let Some(pacer) = self.pacers.get_mut(&lot.campaign) {
+            pacer.settled(lot.reserved, lot.spent);
+        }
+    }
+
+    /// A display that the ledger has kept before this process began.
+    pub fn recall(&mut self, campaign: &Campaign, channel: &ChannelName, subject: Subject, at: UnixMillis) {
+        self.exposures.watch(campaign);
+        self.exposures.record(campaign, channel, subject, at);
+    }
+
+    /// A slot that ran when the process before this one ended: its campaign may have been seen by everybody in the channel
+    /// until its deadline.
+    pub fn presume(&mut self, campaign: &Campaign, channel: &ChannelName, until: UnixMillis) {
+        self.exposures.watch(campaign);
+        self.exposures.presume(campaign, channel, until);
+    }
+
+    /// Forgets what cannot matter any more: to be called now and then.
+    pub fn forget(&mut self, now: UnixMillis) {
+        self.exposures.forget(now);
+    }
+}

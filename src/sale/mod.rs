@@ -1,0 +1,34 @@
+//! The sale: at a cue the server decides whose overlay goes on the air, at what price and for whom, and has it shown.
+//!
+//! | | |
+//! |---|---|
+//! | [`record`] | ≈ what is known of a cue, from its announcement to its settlement |
+//! | [`market`] | ≈ campaigns as they stand: budgets, pacing, caps and separation over all channels |
+//! | [`displays`] | ≈ which sessions were shown a burned-in overlay for long enough |
+//! | [`store`] | how cues with their traces, and what is set for channels, are kept |
+//! | [`Sale`] | all of it: the API's way in, one director for each broadcast |
+//! | `director` | a broadcast's cue bus, and its slots on their way |
+//! | `decision` | a slot's auction: who is asked, what is reserved, what may be shown |
+//! | `beacons` | the routes of events: `/i/TOKEN/EVENT` and `/c/TOKEN` |
+//!
+//! A slot goes: cue bus → announced in the broadcast → time and audience taken → auction → trace kept and money
+//! reserved, both durable → overlay on the exact frame → displays charged as they happen → settled by the ledger.
+
+mod beacons;
+mod config;
+mod decision;
+mod director;
+pub mod displays;
+pub mod market;
+mod metrics;
+pub mod record;
+mod records;
+mod sale;
+pub mod store;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::{ChannelSettings, Config};
+pub use record::{CueNumber, CueRecord, Outcome, Stage};
+pub use sale::{AskError, Parts, Sale, Title};
