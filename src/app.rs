@@ -115,6 +115,11 @@ impl Bound {
 }
 
 impl App {
+    /// The channels as they are on the air.
+    pub const fn hub(&self) -> &Hub {
+        &self.context.hub
+    }
+
     /// Binds, opens and starts everything.
     ///
     /// # Errors

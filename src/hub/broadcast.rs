@@ -157,6 +157,13 @@ impl Broadcast {
         entry.into_iter().for_each(|entry| self.push(&state, entry));
     }
 
+    /// The same, told at once: it comes from somebody who does not write frames, and they may be long in coming.
+    pub fn announce(&self, cue: Cue) {
+        self.cue(cue);
+        let author = self.state().author;
+        self.wake(author);
+    }
+
     /// The publisher went away.
     pub fn interrupt(&self) {
         let state = self.state();

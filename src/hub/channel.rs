@@ -4,12 +4,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::watch;
 
+use super::audience::{Audience, Viewer, Watching};
 use super::broadcast::Broadcast;
 use super::conversion::Converters;
 use super::feed::Start;
 use super::program::Program;
+use super::publisher::Publisher;
 use super::rendition::Rendition;
 use super::stats::SourceFigures;
 use super::subscriber::Subscriber;
@@ -17,17 +20,21 @@ use super::takeover::Takeovers;
 use super::wire::{WireFormat, WireReader};
 use super::{Config, Metrics};
 use crate::clock;
-use crate::media::{ChannelName, Codec, Cue, Frame, MediaTime, Track};
+use crate::media::{ChannelName, Codec, Cue, MediaTime, Track};
+
+/// Cues of a publisher that wait for the one who has taken them.
+const CUES_TAKEN: usize = 64;
 
 /// Outlives its publishers: viewers hold on to it while one goes and the next comes.
 #[derive(Debug)]
 pub struct Channel {
     name: ChannelName,
     config: Config,
-    metrics: Arc<Metrics>,
+    pub(super) metrics: Arc<Metrics>,
     converters: Arc<Converters>,
     state: Mutex<State>,
     viewers: [AtomicU64; Protocol::ALL.len()],
+    pub(super) audience: Audience,
     /// Rises whenever the channel goes on or off the air.
     changes: watch::Sender<u64>,
 }
@@ -39,6 +46,8 @@ struct State {
     /// Publishers so far: tells the present one from its predecessors.
     generation: u64,
     takeovers: Takeovers,
+    /// Where the publisher's cues go instead of into the broadcast.
+    cues: Option<mpsc::Sender<Cue>>,
     removed: bool,
 }
 
@@ -188,6 +197,7 @@ impl Channel {
             converters,
             state: Mutex::default(),
             viewers: Default::default(),
+            audience: Audience::default(),
             changes: watch::Sender::new(0),
         }
     }
@@ -308,11 +318,48 @@ impl Channel {
         self.wire::<F>(Rendition::PROGRAM)
     }
 
-    /// Counts a viewer for as long as the guard lives.
+    /// Counts a viewer of the programme for as long as the guard lives.
     pub fn viewer(self: &Arc<Self>, protocol: Protocol) -> Viewer {
-        self.viewers[protocol as usize].fetch_add(1, Ordering::Relaxed);
-        self.metrics.viewers(protocol).inc();
-        Viewer { channel: Arc::clone(self), protocol }
+        self.viewer_of(&Rendition::PROGRAM, protocol)
+    }
+
+    /// Counts a viewer of this rendition for as long as the guard lives.
+    pub fn viewer_of(self: &Arc<Self>, rendition: &Rendition, protocol: Protocol) -> Viewer {
+        let is_audience = protocol != Protocol::Hls && rendition.shows_program();
+        Viewer::new(Arc::clone(self), protocol, is_audience)
+    }
+
+    /// Everybody who watches the programme, or what is made from it, over a connection that lasts: all but HLS. In no order.
+    pub fn audience(&self) -> Vec<Watching> {
+        self.audience.watching()
+    }
+
+    /// The publisher's cues, for the one who decides on them: from now on they do not go into the broadcast, until the
+    /// receiver is dropped. Who took them before gets no more. What the receiver has no room for is lost, and counted.
+    pub fn take_cues(&self) -> mpsc::Receiver<Cue> {
+        let (taker, cues) = mpsc::channel(CUES_TAKEN);
+        self.state().cues = Some(taker);
+        cues
+    }
+
+    /// Announces, updates or withdraws a cue, whose times are media time, in what is on the air; `false` when nothing is.
+    pub fn announce(&self, cue: Cue) -> bool {
+        let Ok(broadcast) = self.broadcast() else { return false };
+        broadcast.announce(cue);
+        true
+    }
+
+    /// A cue of the publisher of this broadcast.
+    pub(super) fn hear(&self, broadcast: &Broadcast, cue: Cue) {
+        let taker = self.state().cues.clone();
+        let Some(taker) = taker else { return broadcast.cue(cue) };
+        match taker.try_send(cue) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => {
+                self.metrics.cues_dropped.inc();
+            }
+            Err(TrySendError::Closed(cue)) => broadcast.cue(cue),
+        }
     }
 
     /// A viewer was too slow and was put on the newest keyframe.
@@ -377,12 +424,18 @@ impl Channel {
         self.state().broadcast.clone().ok_or(SubscribeError::Offline)
     }
 
+    /// One viewer more, or less.
+    pub(super) fn count(&self, protocol: Protocol, change: i64) {
+        self.viewers[protocol as usize].fetch_add(change as u64, Ordering::Relaxed);
+        self.metrics.viewers(protocol).inc_by(change);
+    }
+
     fn viewers_by(&self, protocol: Protocol) -> u64 {
         self.viewers[protocol as usize].load(Ordering::Relaxed)
     }
 
     /// The publisher of this generation went away; the broadcast waits for another.
-    fn depart(self: &Arc<Self>, generation: u64) {
+    pub(super) fn depart(self: &Arc<Self>, generation: u64) {
         let mut state = self.state();
         if state.generation != generation {
             return;
@@ -428,89 +481,5 @@ impl State {
         if let Some(incumbent) = &self.publisher {
             incumbent.dismissal.send_replace(Some(reason));
         }
-    }
-}
-
-/// The one who writes a channel's broadcast. Never waits; whoever reads too slowly misses something.
-///
-/// Dropping it interrupts the broadcast, unless another publisher has taken over.
-#[derive(Debug)]
-pub struct Publisher {
-    channel: Arc<Channel>,
-    broadcast: Arc<Broadcast>,
-    generation: u64,
-    dismissed: watch::Receiver<Option<Dismissal>>,
-    keyframe_requests: watch::Receiver<u64>,
-}
-
-impl Publisher {
-    /// Announces a track, or a change of it. Frames of tracks that were not announced are ignored.
-    pub fn configure(&mut self, track: Track) {
-        if self.is_on_air() {
-            self.broadcast.configure(track);
-        }
-    }
-
-    /// Hands on a frame whose timestamps are on the source's own clock.
-    pub fn write(&mut self, frame: Frame) {
-        if self.is_on_air() {
-            self.broadcast.write(frame);
-        }
-    }
-
-    /// Announces, updates or withdraws a cue, whose times are media time.
-    pub fn cue(&mut self, cue: Cue) {
-        if self.is_on_air() {
-            self.broadcast.cue(cue);
-        }
-    }
-
-    /// Media time of the newest frame: where a cue "now" stands.
-    pub fn newest(&self) -> MediaTime {
-        self.broadcast.newest()
-    }
-
-    /// Waits until the publisher is sent away. Cancel-safe.
-    pub async fn dismissed(&mut self) -> Dismissal {
-        match self.dismissed.wait_for(Option::is_some).await {
-            Ok(reason) => reason.unwrap_or(Dismissal::Replaced),
-            // The channel forgot us: that happens on a takeover.
-            Err(_) => Dismissal::Replaced,
-        }
-    }
-
-    /// Becomes `Some` when the publisher is sent away: for those who wait beside other things.
-    pub fn dismissal(&self) -> watch::Receiver<Option<Dismissal>> {
-        self.dismissed.clone()
-    }
-
-    /// Changes when somebody needs a keyframe.
-    pub fn keyframe_requests(&self) -> watch::Receiver<u64> {
-        self.keyframe_requests.clone()
-    }
-
-    fn is_on_air(&self) -> bool {
-        self.dismissed.borrow().is_none()
-    }
-}
-
-impl Drop for Publisher {
-    fn drop(&mut self) {
-        self.channel.metrics.publishers.dec();
-        self.channel.depart(self.generation);
-    }
-}
-
-/// Counts a viewer while it lives.
-#[derive(Debug)]
-pub struct Viewer {
-    channel: Arc<Channel>,
-    protocol: Protocol,
-}
-
-impl Drop for Viewer {
-    fn drop(&mut self) {
-        self.channel.viewers[self.protocol as usize].fetch_sub(1, Ordering::Relaxed);
-        self.channel.metrics.viewers(self.protocol).dec();
     }
 }

@@ -14,6 +14,7 @@ pub struct Metrics {
     pub(super) takeovers: Counter,
     pub(super) takeovers_refused: Counter,
     pub(super) conversions: Gauge,
+    pub(super) cues_dropped: Counter,
     viewers: Family<[(&'static str, &'static str); 1], Gauge>,
     lagged: Family<[(&'static str, &'static str); 1], Counter>,
 }
@@ -36,6 +37,11 @@ impl Metrics {
             "conversions",
             "Renditions that are being converted, each once for all its viewers",
             self.conversions.clone(),
+        );
+        metrics.register(
+            "cues_dropped",
+            "Cues of publishers that came faster than they were decided on",
+            self.cues_dropped.clone(),
         );
         metrics.register("viewers", "Viewers by protocol", self.viewers.clone());
         metrics.register(

@@ -4,6 +4,7 @@
 //! byte-stream protocol share a [`WireFormat`] that is made once per stream. What an output cannot carry as it is, a
 //! [`Converter`] makes into what it can, once per stream as well.
 
+mod audience;
 mod broadcast;
 mod channel;
 mod conversion;
@@ -11,6 +12,7 @@ mod feed;
 mod item;
 mod metrics;
 mod program;
+mod publisher;
 mod rendition;
 mod reordering;
 mod ring;
@@ -31,14 +33,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use channel::{
-    Channel, Dismissal, OnAir, Protocol, PublishError, Publisher, Status, SubscribeError, TakeError, Viewer,
-};
+pub use audience::{Seen, Shown, Viewer, Watching};
+pub use channel::{Channel, Dismissal, OnAir, Protocol, PublishError, Status, SubscribeError, TakeError};
 pub use conversion::{Conversion, Converter, Later, Refusal};
 pub use feed::Start;
 pub use item::{Batch, Item};
 pub use metrics::Metrics;
 pub use program::Program;
+pub use publisher::Publisher;
 pub use rendition::Rendition;
 pub use stats::SourceFigures;
 pub use subscriber::Subscriber;

@@ -28,6 +28,15 @@ impl Rendition {
     /// The programme that everybody gets.
     pub const PROGRAM: Self = Self::Program { variant: 0 };
 
+    /// Whether it is the programme, or made from it: what is burned in is seen there.
+    pub fn shows_program(&self) -> bool {
+        match self {
+            Self::Source => false,
+            Self::Program { .. } => true,
+            Self::Converted { of, .. } => of.shows_program(),
+        }
+    }
+
     /// This one with its sound in another codec.
     pub fn with_sound(self, codec: Codec) -> Self {
         Self::Converted { of: Box::new(self), video: None, audio: Some(codec) }

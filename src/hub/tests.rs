@@ -1,6 +1,8 @@
 //! Channels, publishers and subscribers together.
 
+mod audience;
 mod conversion;
+mod cues;
 mod program;
 
 use std::sync::Arc;

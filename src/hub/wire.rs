@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Bytes, BytesMut};
 
 use super::SubscribeError;
+use super::audience::Shown;
 use super::feed::{Feed, Reader, Start};
 use super::item::Item;
 use super::rendition::Rendition;
@@ -32,7 +33,9 @@ pub trait WireFormat: Default + Send + 'static {
 /// one write a frame.
 #[derive(Debug)]
 pub struct WireReader {
-    reader: Reader<Bytes, Bytes>,
+    reader: Reader<Chunk, Bytes>,
+    /// The next frame is one that the viewer begins with, or begins anew.
+    begins: bool,
     /// Keeps the muxer running.
     _feed: Arc<WireFeed>,
 }
@@ -42,6 +45,8 @@ pub struct WireReader {
 pub struct WireBatch {
     /// Bytes in order.
     pub chunks: Vec<Bytes>,
+    /// What of the stream's picture, or of its sound where there is no picture, the bytes show; `None` when they show nothing of it.
+    pub shown: Option<Shown>,
     /// Video-frame intervals that were skipped because the viewer was too slow.
     pub missed: u64,
     /// The broadcast is over.
@@ -60,13 +65,23 @@ impl WireReader {
     /// The polling form of [`next_batch`](Self::next_batch).
     pub fn poll_next_batch(&mut self, context: &mut Context<'_>) -> Poll<WireBatch> {
         let read = ready!(self.reader.poll_read(context, Self::BATCH));
-        let Some(join) = read.join else {
-            return Poll::Ready(WireBatch { chunks: read.items, missed: 0, ended: read.closed });
-        };
-        let mut chunks = Vec::with_capacity(read.items.len() + 1);
-        chunks.push(join.preamble);
-        chunks.extend(read.items);
-        Poll::Ready(WireBatch { chunks, missed: join.missed, ended: read.closed })
+        let mut batch = WireBatch { ended: read.closed, ..WireBatch::default() };
+        batch.chunks.reserve(read.items.len() + 1);
+        if let Some(join) = read.join {
+            self.begins = true;
+            batch.missed = join.missed;
+            batch.chunks.push(join.preamble);
+        }
+        for chunk in read.items {
+            self.begins |= chunk.follows_gap;
+            if let Some(frames) = chunk.frames {
+                let since = std::mem::take(&mut self.begins).then_some(frames.first);
+                let before = batch.shown.and_then(|shown| shown.since);
+                batch.shown = Some(Shown { since: since.or(before), until: frames.newest });
+            }
+            batch.chunks.push(chunk.bytes);
+        }
+        Poll::Ready(batch)
     }
 }
 
@@ -77,7 +92,25 @@ pub(super) struct WireForms {
 }
 
 #[derive(Debug)]
-struct WireFeed(Feed<Bytes, Bytes>);
+struct WireFeed(Feed<Chunk, Bytes>);
+
+/// Bytes that are sent together.
+#[derive(Clone, Debug)]
+struct Chunk {
+    bytes: Bytes,
+    frames: Option<Frames>,
+    /// Something that no viewer gets is missing before it.
+    follows_gap: bool,
+}
+
+/// The frames of the leading track in a chunk, as far as they can be decoded.
+#[derive(Clone, Copy, Debug)]
+struct Frames {
+    /// When the first is shown.
+    first: MediaTime,
+    /// When the newest is decoded.
+    newest: MediaTime,
+}
 
 impl WireForms {
     /// A reader of the form `F` of a rendition; starts the muxer if there is none.
@@ -99,7 +132,7 @@ impl WireForms {
                 feed
             }
         };
-        Ok(WireReader { reader: feed.0.reader(Start::Newest), _feed: feed })
+        Ok(WireReader { reader: feed.0.reader(Start::Newest), begins: true, _feed: feed })
     }
 }
 
@@ -129,6 +162,12 @@ struct Muxer<F> {
     pending: BytesMut,
     /// Decoding time of the newest frame in `pending`.
     time: MediaTime,
+    /// The leading track's frames in `pending`, as far as they can be decoded.
+    frames: Option<Frames>,
+    /// Something is missing before `pending`.
+    follows_gap: bool,
+    /// Something was missing, and decoders wait for a keyframe.
+    broken: bool,
     /// What a viewer must be sent who begins with `pending`.
     header: Option<Bytes>,
     /// A header was made.
@@ -142,6 +181,9 @@ impl<F: WireFormat> Default for Muxer<F> {
             tracks: Tracks::default(),
             pending: BytesMut::new(),
             time: MediaTime::ZERO,
+            frames: None,
+            follows_gap: false,
+            broken: false,
             header: None,
             began: false,
         }
@@ -149,7 +191,7 @@ impl<F: WireFormat> Default for Muxer<F> {
 }
 
 impl<F: WireFormat> Muxer<F> {
-    fn item(&mut self, item: &Item, feed: &Feed<Bytes, Bytes>) {
+    fn item(&mut self, item: &Item, feed: &Feed<Chunk, Bytes>) {
         if let Item::Track(track) = item {
             let known = self.tracks.as_slice().contains(track);
             self.tracks.set(Arc::clone(track));
@@ -158,23 +200,37 @@ impl<F: WireFormat> Muxer<F> {
                 return;
             }
         }
+        if matches!(item, Item::Lagged(_)) {
+            (self.follows_gap, self.broken) = (true, true);
+        }
         let Item::Frame(frame) = item else { return self.format.write(item, &mut self.pending) };
-        if frame.keyframe && self.tracks.lead() == Some(frame.track) && self.header.is_none() {
+        let leads = self.tracks.lead() == Some(frame.track);
+        if frame.keyframe && leads && self.header.is_none() {
             self.header = Some(self.format.header(self.tracks.as_slice(), frame.dts));
             self.began = true;
         }
         self.format.write(item, &mut self.pending);
         self.time = frame.dts;
+        self.broken &= !(leads && frame.keyframe);
+        if leads && !self.broken {
+            let first = self.frames.map_or(frame.pts, |frames| frames.first);
+            self.frames = Some(Frames { first, newest: frame.dts });
+        }
         if self.tracks.kind(frame.track) == Some(Kind::Video) {
             self.flush(feed);
         }
     }
 
-    fn flush(&mut self, feed: &Feed<Bytes, Bytes>) {
+    fn flush(&mut self, feed: &Feed<Chunk, Bytes>) {
         if self.pending.is_empty() {
             return;
         }
-        let value = self.pending.split().freeze();
-        feed.push(Slot { bytes: value.len(), value, time: self.time, preamble: self.header.take() });
+        let chunk = Chunk {
+            bytes: self.pending.split().freeze(),
+            frames: self.frames.take(),
+            follows_gap: std::mem::take(&mut self.follows_gap),
+        };
+        let bytes = chunk.bytes.len();
+        feed.push(Slot { value: chunk, bytes, time: self.time, preamble: self.header.take() });
     }
 }

@@ -57,7 +57,7 @@ async fn watch(
     let has = |kind| kinds.is_empty() || kinds.contains(&kind);
     let start = Bytes::copy_from_slice(&file::header(has(Kind::Video), has(Kind::Audio)));
     let viewer = channel.viewer(Protocol::HttpFlv);
-    let body = Stream { reader, channel, pending: VecDeque::from([start]), ended: false, _viewer: viewer };
+    let body = Stream { reader, channel, pending: VecDeque::from([start]), viewer: Some(viewer) };
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("video/x-flv")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -70,8 +70,8 @@ struct Stream {
     reader: WireReader,
     channel: Arc<Channel>,
     pending: VecDeque<Bytes>,
-    ended: bool,
-    _viewer: Viewer,
+    /// `None` when the broadcast is over.
+    viewer: Option<Viewer>,
 }
 
 impl http_body::Body for Stream {
@@ -86,14 +86,22 @@ impl http_body::Body for Stream {
             if let Some(chunk) = self.pending.pop_front() {
                 return Poll::Ready(Some(Ok(Frame::data(chunk))));
             }
-            if self.ended {
+            if self.viewer.is_none() {
                 return Poll::Ready(None);
             }
-            let batch = ready!(self.reader.poll_next_batch(context));
+            let mut batch = ready!(self.reader.poll_next_batch(context));
             if batch.missed > 0 {
                 self.channel.lagged(Protocol::HttpFlv);
             }
-            self.ended = batch.ended;
+            // The last of them is written after the others.
+            if let (Some(viewer), Some(shown), Some(last)) =
+                (&self.viewer, batch.shown, batch.chunks.last_mut())
+            {
+                *last = viewer.saw_when_written(std::mem::take(last), shown);
+            }
+            if batch.ended {
+                self.viewer = None;
+            }
             self.pending.extend(batch.chunks);
         }
     }

@@ -56,7 +56,7 @@ async fn play<S: AsyncRead + AsyncWrite + Unpin>(
     channel: &Channel,
     request: &StreamRequest,
     mut wire: WireReader,
-    _viewer: Viewer,
+    viewer: Viewer,
 ) -> Result<(), Ended> {
     if connection.session.play_stream() != Some(PLAY_STREAM) {
         connection.session.end_play(PlayEnd::Stopped, "play on the first stream that createStream gave");
@@ -72,7 +72,12 @@ async fn play<S: AsyncRead + AsyncWrite + Unpin>(
                     channel.lagged(Protocol::Rtmp);
                 }
                 connection.write_chunks(&mut batch.chunks).await?;
+                if let Some(shown) = batch.shown {
+                    viewer.saw(shown);
+                }
                 if batch.ended {
+                    // Whoever still hears the last words watches nothing any more.
+                    drop(viewer);
                     connection.session.end_play(PlayEnd::Stopped, "the broadcast is over");
                     connection.farewell().await;
                     return Ok(());

@@ -16,6 +16,8 @@ pub struct Packet {
     pub frame: u64,
     /// A decoder can start with its frame.
     pub keyframe: bool,
+    /// Something is missing before its frame.
+    pub follows_gap: bool,
 }
 
 /// Packets by their index, which rises by one a packet and never begins again.
@@ -30,6 +32,8 @@ pub struct History {
     bytes: usize,
     limits: Limits,
     frames: u64,
+    /// Something is missing before the next frame.
+    gap: bool,
 }
 
 /// What a history keeps.
@@ -44,22 +48,28 @@ pub struct Limits {
 impl History {
     /// An empty history.
     pub const fn new(limits: Limits) -> Self {
-        Self { packets: VecDeque::new(), first: 0, keyframe: None, bytes: 0, limits, frames: 0 }
+        Self { packets: VecDeque::new(), first: 0, keyframe: None, bytes: 0, limits, frames: 0, gap: false }
     }
 
     /// Appends a frame's payloads.
     pub fn push(&mut self, payloads: impl IntoIterator<Item = Payload>, ticks: i64, keyframe: bool) {
         let frame = self.frames;
+        let follows_gap = std::mem::take(&mut self.gap);
         self.frames += 1;
         let start = self.end();
         for payload in payloads {
             self.bytes += payload.bytes.len();
-            self.packets.push_back(Packet { payload, ticks, frame, keyframe });
+            self.packets.push_back(Packet { payload, ticks, frame, keyframe, follows_gap });
         }
         if keyframe && self.end() > start {
             self.keyframe = Some(start);
         }
         self.trim();
+    }
+
+    /// Something is missing before the next frame.
+    pub const fn gap(&mut self) {
+        self.gap = true;
     }
 
     /// The packet of this index, if it is kept.

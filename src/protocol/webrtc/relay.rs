@@ -108,6 +108,9 @@ impl Relay {
         match item {
             Item::Track(track) => return self.configure(track),
             Item::Frame(frame) => self.frame(&frame, now),
+            Item::Lagged(_) => {
+                [&mut self.video, &mut self.audio].into_iter().flatten().for_each(|lane| lane.history.gap());
+            }
             Item::Ended => return Effect::Ended,
             _ => {}
         }
@@ -193,7 +196,7 @@ impl Lane {
         payloads.clear();
         if let Err(error) = self.packetizer.packetize(frame, payloads) {
             tracing::debug!(%error, codec = %self.track.codec, "a frame that cannot be sent over RTP was left out");
-            return;
+            return self.history.gap();
         }
         if let Some((before, _)) = self.newest {
             let interval = (frame.pts - before).to_ticks(self.clock_rate);

@@ -75,6 +75,11 @@ pub struct Cursor {
     sent: Option<i64>,
     /// Only a keyframe newer than this will do: the viewer could not keep up with what followed an older one.
     newer_than: Option<u64>,
+    /// Media ticks of the first and the newest frame that were sent whole since he was put in his place, or since something
+    /// was missing in the stream. The past that a decoder starts with is not among them: it flits by.
+    seen: Option<(i64, i64)>,
+    /// Something was missing in the stream, and decoders wait for a keyframe.
+    broken: bool,
 }
 
 impl Cursor {
@@ -154,6 +159,14 @@ impl Cursor {
         self.next = Some(index + 1);
         self.wire += 1;
         self.sent = Some(outgoing.ticks);
+        if packet.follows_gap {
+            self.seen = None;
+        }
+        self.broken = (self.broken || packet.follows_gap) && !packet.keyframe;
+        let is_whole = history.get(index + 1).is_none_or(|after| after.frame != packet.frame);
+        if is_whole && !outgoing.late && !self.broken {
+            self.seen = Some((self.seen.map_or(packet.ticks, |(first, _)| first), packet.ticks));
+        }
         Some(outgoing)
     }
 
@@ -186,7 +199,13 @@ impl Cursor {
         self.sent
     }
 
+    /// Media ticks of the first and the newest frame that the viewer has been sent without a gap.
+    pub const fn seen(&self) -> Option<(i64, i64)> {
+        self.seen
+    }
+
     fn stretch(&mut self, packet: u64, catch_up: CatchUp) {
+        (self.seen, self.broken) = (None, false);
         self.next = Some(packet);
         if self.stretches.len() == MAX_STRETCHES {
             self.stretches.pop_front();
@@ -262,6 +281,33 @@ mod tests {
         let live = drain(&mut cursor, &history);
         assert_eq!(live[0].2, 650 * FRAME);
         assert!(live[0].2 > again.last().unwrap().2, "the past fits in before the next frame");
+    }
+
+    #[test]
+    fn what_a_viewer_has_seen_begins_live_and_begins_again_after_every_gap() {
+        let mut history = history(650, 300);
+        let mut cursor = Cursor::default();
+        assert!(cursor.begin(&history, FRAME) && cursor.seen().is_none());
+        drain(&mut cursor, &history);
+        assert_eq!(cursor.seen(), Some((649 * FRAME, 649 * FRAME)), "the past flits by");
+        (650..655).for_each(|frame| push(&mut history, frame, 300));
+        cursor.next(&history);
+        assert_eq!(cursor.seen(), Some((649 * FRAME, 649 * FRAME)), "half a frame is none");
+        drain(&mut cursor, &history);
+        assert_eq!(cursor.seen(), Some((649 * FRAME, 654 * FRAME)));
+
+        history.gap();
+        (655..657).for_each(|frame| push(&mut history, frame, 657));
+        drain(&mut cursor, &history);
+        assert_eq!(cursor.seen(), None, "something was missing in the stream");
+        (657..659).for_each(|frame| push(&mut history, frame, 657));
+        drain(&mut cursor, &history);
+        assert_eq!(cursor.seen(), Some((657 * FRAME, 658 * FRAME)), "a decoder goes on with the keyframe");
+
+        assert!(cursor.begin(&history, FRAME) && cursor.seen().is_none());
+        (659..661).for_each(|frame| push(&mut history, frame, 657));
+        drain(&mut cursor, &history);
+        assert_eq!(cursor.seen(), Some((659 * FRAME, 660 * FRAME)), "he was put on the keyframe");
     }
 
     #[test]

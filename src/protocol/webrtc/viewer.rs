@@ -12,7 +12,7 @@ use super::send::{Cursor, Outgoing};
 use super::srtp::{Opener, Sealer};
 use crate::format::rtp::rtcp::{self, Packet as Rtcp, SenderInfo};
 use crate::format::rtp::{Extension, Header, RedHeader, ntp};
-use crate::hub;
+use crate::hub::{self, Shown};
 use crate::media::MediaTime;
 
 /// Between two sender reports of a track.
@@ -50,7 +50,7 @@ pub(super) struct Viewer {
     restarted_at: Option<Instant>,
     /// Room for an opened control packet.
     opened: Vec<u8>,
-    _counted: hub::Viewer,
+    counted: hub::Viewer,
 }
 
 /// A viewer's side of one track.
@@ -133,12 +133,24 @@ impl Viewer {
             joined_at: now,
             restarted_at: None,
             opened: Vec::new(),
-            _counted: counted,
+            counted,
         }
     }
 
     /// Sends what the viewer lacks, at most `budget` packets of video.
     pub fn pump(&mut self, lanes: Lanes<'_>, outlet: &mut Outlet, budget: usize, now: Instant) -> Pumped {
+        let pumped = self.send(lanes, outlet, budget, now);
+        let (video, audio) = (self.video.as_ref().zip(lanes.video), self.audio.as_ref().zip(lanes.audio));
+        if let Some((track, lane)) = video.or(audio)
+            && let Some((first, newest)) = track.cursor.seen()
+        {
+            let [since, until] = [first, newest].map(|ticks| MediaTime::from_ticks(ticks, lane.clock_rate));
+            self.counted.saw(Shown { since: Some(since), until });
+        }
+        pumped
+    }
+
+    fn send(&mut self, lanes: Lanes<'_>, outlet: &mut Outlet, budget: usize, now: Instant) -> Pumped {
         let Some(destination) = self.destination else { return Pumped::Even };
         let mut room = outlet.room(destination);
         if let (Some(track), Some(lane)) = (&mut self.audio, lanes.audio) {

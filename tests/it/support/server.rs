@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use onair::app::App;
 use onair::config::Config;
+use onair::hub;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -21,7 +23,7 @@ pub struct Server {
     pub udp: SocketAddr,
     /// What operators show.
     pub token: String,
-    _app: App,
+    app: App,
     /// Removed when the server goes.
     _data: TempDir,
 }
@@ -60,7 +62,7 @@ impl Server {
             rtmp: at(app.ports.rtmp),
             udp: at(app.ports.webrtc),
             token: token.trim().to_owned(),
-            _app: app,
+            app,
             _data: data,
         }
     }
@@ -100,6 +102,11 @@ impl Server {
     pub async fn until_tracks(&self, name: &str, count: usize) {
         let known = async { while self.show(name).await["tracks"].as_array().map_or(0, Vec::len) < count {} };
         in_time(&format!("{count} tracks"), known).await;
+    }
+
+    /// The channel inside the server.
+    pub fn on_hub(&self, name: &str) -> Arc<hub::Channel> {
+        self.app.hub().channel(&name.parse().expect("a name")).expect("a channel")
     }
 
     /// What the server counts.

@@ -70,7 +70,7 @@ impl Shard {
             session.peer.negotiated(codec, |spec| preference(spec, codec, profile))
         };
         let (video, audio) = (negotiated(video), negotiated(audio));
-        let counted = session.channel.viewer(Protocol::WebRtc);
+        let counted = session.channel.viewer_of(&key.1, Protocol::WebRtc);
         let mut viewer = Box::new(Viewer::new(sealer, opener, video, audio, counted, now));
         viewer.destination = session.paths.last().copied();
         session.side = Side::Viewer(key, viewer);

@@ -1,0 +1,53 @@
+//! Cues of publishers and of those who decide on them.
+
+use super::*;
+
+#[tokio::test]
+async fn taken_cues_go_to_the_taker_and_announced_ones_to_everybody() {
+    let (channel, mut publisher) = on_air(Config::default());
+    assert!(channel.announce(cue("early", 1, 1_000, 10_000)));
+    publisher.write(frame(VIDEO, 0, true));
+    let mut viewer = channel.subscribe(&Rendition::PROGRAM).unwrap();
+    assert_eq!(shorthand(&viewer.next_batch().await), "T0 T1 Cearly V0");
+
+    let mut cues = channel.take_cues();
+    publisher.cue(cue("asked", 1, 2_000, 10_000));
+    assert_eq!(cues.recv().await.unwrap().id.as_str(), "asked");
+    publisher.write(frame(VIDEO, 40, false));
+    assert_eq!(shorthand(&viewer.next_batch().await), "V40", "nobody hears of it");
+
+    let reading = tokio::spawn(async move { (viewer.next_batch().await, viewer) });
+    tokio::task::yield_now().await;
+    assert!(channel.announce(cue("decided", 1, 2_000, 10_000)));
+    let (batch, mut viewer) = reading.await.unwrap();
+    assert_eq!(shorthand(&batch), "Cdecided", "told at once, though no frame comes");
+
+    drop(cues);
+    publisher.cue(cue("straight", 1, 3_000, 10_000));
+    publisher.write(frame(VIDEO, 80, false));
+    assert_eq!(shorthand(&viewer.next_batch().await), "Cstraight V80");
+}
+
+#[tokio::test]
+async fn the_newest_taker_has_the_cues_and_what_he_has_no_room_for_is_counted() {
+    let metrics = Arc::new(Metrics::default());
+    let hub = Hub::new(Config::default(), Arc::clone(&metrics));
+    let channel = hub.create(&"kitchen".parse().unwrap());
+    assert!(!channel.announce(cue("nobody", 1, 0, 1_000)), "the channel is offline");
+    let mut publisher = channel.publish(Protocol::Rtmp).unwrap();
+    publisher.configure(video_track(640));
+    publisher.write(frame(VIDEO, 0, true));
+    let mut before = channel.take_cues();
+    let mut cues = channel.take_cues();
+    assert!(before.recv().await.is_none());
+    for n in 0..70 {
+        publisher.cue(cue(&n.to_string(), 1, n, 1_000));
+    }
+    assert_eq!(metrics.cues_dropped.get(), 6);
+    for n in 0..64 {
+        assert_eq!(cues.try_recv().unwrap().id.as_str(), n.to_string());
+    }
+    assert!(cues.try_recv().is_err());
+    let mut viewer = channel.subscribe(&Rendition::PROGRAM).unwrap();
+    assert_eq!(shorthand(&viewer.next_batch().await), "T0 V0");
+}
