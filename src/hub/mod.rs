@@ -95,6 +95,8 @@ struct Inner {
     config: Config,
     metrics: Arc<Metrics>,
     converters: Arc<Converters>,
+    /// Channels whose broadcast has begun.
+    begun: broadcast::Sender<ChannelName>,
     channels: RwLock<HashMap<ChannelName, Arc<Channel>>>,
 }
 
@@ -102,7 +104,8 @@ impl Hub {
     /// A hub without channels.
     pub fn new(config: Config, metrics: Arc<Metrics>) -> Self {
         let converters = Arc::new(Converters::new(metrics.conversions.clone()));
-        Self(Arc::new(Inner { config, metrics, converters, channels: RwLock::default() }))
+        let begun = broadcast::Sender::new(BEGUN);
+        Self(Arc::new(Inner { config, metrics, converters, begun, channels: RwLock::default() }))
     }
 
     /// Adds a converter; of several that take the same rendition for their trade, the first has it. Conversions run on
@@ -118,10 +121,9 @@ impl Hub {
     pub fn create(&self, name: &ChannelName) -> Arc<Channel> {
         let mut channels = self.0.channels.write().unwrap_or_else(PoisonError::into_inner);
         let new = || {
-            let Inner { config, metrics, converters, .. } = &*self.0;
-            let channel =
-                Channel::new(name.clone(), config.clone(), Arc::clone(metrics), Arc::clone(converters));
-            Arc::new(channel)
+            let Inner { config, metrics, converters, begun, .. } = &*self.0;
+            let (metrics, converters) = (Arc::clone(metrics), Arc::clone(converters));
+            Arc::new(Channel::new(name.clone(), config.clone(), metrics, converters, begun.clone()))
         };
         Arc::clone(channels.entry(name.clone()).or_insert_with(new))
     }
@@ -142,6 +144,11 @@ impl Hub {
     /// All channels, in no order.
     pub fn channels(&self) -> Vec<Arc<Channel>> {
         self.0.channels.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Tells which channel has gone on the air, from now on. Who falls far behind misses some.
+    pub fn begun(&self) -> broadcast::Receiver<ChannelName> {
+        self.0.begun.subscribe()
     }
 
     /// Ends all broadcasts now, so that viewers are let go.

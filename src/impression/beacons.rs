@@ -97,6 +97,13 @@ impl Beacons {
         Ok(())
     }
 
+    /// An event that was taken could not be kept: it may be told again.
+    pub fn give_back(&mut self, impression: &Impression, kind: EventKind) {
+        if let Some(told) = self.told.get_mut(&(impression.slot, impression.session)) {
+            *told &= !kind.bit();
+        }
+    }
+
     /// How many impressions are remembered.
     pub fn len(&self) -> usize {
         self.told.len()

@@ -7,7 +7,7 @@ use sqlx::{Row as _, SqliteConnection};
 
 use super::account::{Account, CampaignId};
 use super::book::{Book, Inconsistent};
-use super::event::{DisplayClass, Entry, Event, Posting, Seq, SessionId, UnixMillis};
+use super::event::{DisplayClass, Entry, Event, Posting, Seq, SessionId, SlotId, UnixMillis};
 use super::report::{Displays, HOUR_MILLIS, ReportFilter, ReportRow};
 use super::store::{Display, LedgerStore, LedgerStoreError, Outcome};
 use crate::media::ChannelName;
@@ -126,7 +126,7 @@ impl LedgerStore for SqliteLedger {
     fn displays(&self, since: UnixMillis, after: Seq, at_most: u32) -> Outcome<'_, Vec<Display>> {
         Box::pin(async move {
             let query = sqlx::query(
-                "SELECT seq, at, campaign, channel, session, server FROM ledger_entry JOIN ledger_lot USING (slot, lot) \
+                "SELECT seq, at, slot, campaign, channel, session, server FROM ledger_entry JOIN ledger_lot USING (slot, lot) \
                  WHERE at >= ? AND seq > ? AND session IS NOT NULL ORDER BY seq LIMIT ?",
             );
             let rows = query.bind(since).bind(signed(after)).bind(at_most).fetch_all(&self.0).await?;
@@ -243,6 +243,7 @@ fn display(row: &SqliteRow) -> Result<Display, LedgerStoreError> {
     Ok(Display {
         seq,
         at: row.try_get("at")?,
+        slot: SlotId(unsigned(row.try_get("slot")?)),
         campaign: CampaignId(unsigned(row.try_get("campaign")?)),
         channel: channel(row, seq)?,
         session: SessionId(unsigned(row.try_get("session")?)),

@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use super::account::CampaignId;
 use super::book::{Book, Inconsistent};
-use super::event::{DisplayClass, Entry, Seq, SessionId, UnixMillis};
+use super::event::{DisplayClass, Entry, Seq, SessionId, SlotId, UnixMillis};
 use super::report::{ReportFilter, ReportRow};
 use crate::media::ChannelName;
 
@@ -33,6 +33,8 @@ pub struct Display {
     pub seq: Seq,
     /// When it was told.
     pub at: UnixMillis,
+    /// In which slot.
+    pub slot: SlotId,
     /// Of which campaign.
     pub campaign: CampaignId,
     /// In which channel.

@@ -64,6 +64,11 @@ impl Memory {
 pub struct Image(Arc<Kept>);
 
 impl Image {
+    /// The memory that it takes.
+    pub fn bytes(&self) -> usize {
+        self.0.bytes
+    }
+
     pub(super) fn sprite(&self) -> &Sprite {
         &self.0.sprite
     }

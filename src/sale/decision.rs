@@ -56,6 +56,8 @@ pub(super) enum Decided {
 pub(super) struct OnItsWay {
     pub slot: SlotId,
     pub overlay: crate::av::worker::ipc::OverlayId,
+    /// When it was sold to begin.
+    pub start: MediaTime,
     /// When the ledger takes no more displays.
     pub deadline: UnixMillis,
 }
@@ -142,7 +144,7 @@ impl Job {
                 record.sold =
                     Some(Sold { slot, units, traces: places, overlay: Some(overlay.0.to_string()) });
             });
-            return Ok(Decided::Sold(OnItsWay { slot, overlay, deadline }));
+            return Ok(Decided::Sold(OnItsWay { slot, overlay, start: self.slot.cue.start, deadline }));
         }
         Err(Outcome::NoBid)
     }
@@ -217,7 +219,7 @@ impl Job {
     async fn image(&self, place: &Reserved, creative: u64) -> Option<Image> {
         let inner = self.sale.inner();
         let fit = place.fit();
-        if let Some(image) = inner.images.get(creative, fit) {
+        if let Some(image) = inner.images.find(creative, fit) {
             return Some(image);
         }
         let file = inner.bookings.creative_file(creative)?;

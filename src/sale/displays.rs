@@ -46,6 +46,11 @@ impl Displays {
         self.counted.insert(session);
     }
 
+    /// The ledger could not take it.
+    pub fn uncount(&mut self, session: SessionId) {
+        self.counted.remove(&session);
+    }
+
     /// How many are counted.
     pub fn counted(&self) -> usize {
         self.counted.len()

@@ -19,6 +19,7 @@ mod config;
 mod decision;
 mod director;
 pub mod displays;
+mod images;
 pub mod market;
 mod metrics;
 pub mod record;
