@@ -9,6 +9,7 @@ pub mod auction;
 pub mod auth;
 pub mod av;
 pub mod bench;
+pub mod booking;
 pub mod chat;
 pub mod cli;
 pub mod clock;

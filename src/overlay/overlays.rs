@@ -14,7 +14,7 @@ use super::metrics::Metrics;
 use super::placement::Format;
 use super::slots::{NewSlot, Refusal, Slot, Slots};
 use super::splice::{Ask, Limits, SlotEvent};
-use crate::av::worker::ipc::{OverlayId, Size};
+use crate::av::worker::ipc::{OverlayId, Size, Sprite};
 use crate::av::worker::{StartError, Workers};
 use crate::context::Life;
 use crate::hub::Channel;
@@ -115,6 +115,14 @@ impl Overlays {
         self.0.config.image_bytes
     }
 
+    /// Has an image file decoded, no larger than `fit`, as it is for a slot.
+    ///
+    /// # Errors
+    /// When there is no worker for it, or the image cannot be used.
+    pub async fn decode(&self, file: Bytes, fit: Size) -> Result<Sprite, AskError> {
+        image::decode(&self.0.workers, &self.0.config, file, fit).await
+    }
+
     /// Takes a slot on; its image is decoded by then.
     ///
     /// # Errors
@@ -148,7 +156,7 @@ impl Overlays {
             let until = clock::monotonic() + self.0.config.image_time + IMAGE_GRACE;
             self.tell(channel, Command::Expect(id, until));
         }
-        let sprite = image::decode(&self.0.workers, &self.0.config, image, format.fit(canvas)).await?;
+        let sprite = self.decode(image, format.fit(canvas)).await?;
         let image = self.0.memory.keep(sprite).ok_or(AskError::NoMemory)?;
         let ask = Ask { id, start, duration: duration.into() };
         reserved.hand_over(Pending { ask, broadcast, format, image });
