@@ -102,10 +102,10 @@ impl AdminToken {
     }
 }
 
-/// A publisher's secret, in the clear: exists between its making and the answer that shows it.
-pub struct StreamKey(String);
+/// A channel's stream key or an advertiser's key, in the clear: exists between its making and the answer that shows it.
+pub struct AccessKey(String);
 
-impl StreamKey {
+impl AccessKey {
     /// A new random key of 32 characters.
     ///
     /// # Errors
@@ -137,6 +137,11 @@ impl Digest {
         Self(bytes)
     }
 
+    /// Of what somebody shows; `None` when it is longer than any secret.
+    pub fn of_shown(text: &str) -> Option<Self> {
+        (1..=MAX_SECRET_LEN).contains(&text.len()).then(|| Self::of(text))
+    }
+
     /// From stored bytes; `None` when they are no SHA-256.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
@@ -155,10 +160,7 @@ pub struct StreamKeys(Arc<RwLock<HashMap<Digest, ChannelName>>>);
 impl StreamKeys {
     /// The channel that this key publishes to.
     pub fn channel_for(&self, key: &str) -> Option<ChannelName> {
-        if key.is_empty() || key.len() > MAX_SECRET_LEN {
-            return None;
-        }
-        let digest = Digest::of(key);
+        let digest = Digest::of_shown(key)?;
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned()
     }
 

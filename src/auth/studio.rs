@@ -111,13 +111,13 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Digest, StreamKey};
+    use super::super::{AccessKey, Digest};
     use super::*;
 
     fn studio() -> (Studio, StreamKeys, ChannelName) {
         let keys = StreamKeys::default();
         let channel: ChannelName = "kitchen".parse().unwrap();
-        keys.set(&channel, StreamKey::generate().unwrap().digest());
+        keys.set(&channel, AccessKey::generate().unwrap().digest());
         (Studio::new(&AdminToken(Digest::of("token")), keys.clone()), keys, channel)
     }
 
@@ -135,12 +135,12 @@ mod tests {
         assert!(cookie.contains("HttpOnly; SameSite=Strict; Secure"), "{cookie}");
         assert!(studio.is_signed_in(&channel, &request(&cookie)));
         let other: ChannelName = "garden".parse().unwrap();
-        keys.set(&other, StreamKey::generate().unwrap().digest());
+        keys.set(&other, AccessKey::generate().unwrap().digest());
         let moved = cookie.replace("kitchen", "garden");
         assert!(
             !studio.is_signed_in(&other, &request(&cookie)) && !studio.is_signed_in(&other, &request(&moved))
         );
-        keys.set(&channel, StreamKey::generate().unwrap().digest());
+        keys.set(&channel, AccessKey::generate().unwrap().digest());
         assert!(!studio.is_signed_in(&channel, &request(&cookie)));
     }
 

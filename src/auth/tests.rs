@@ -46,7 +46,7 @@ fn a_token_open_to_others_is_closed_and_a_weak_one_refused() {
 #[test]
 fn keys_are_of_160_bits_and_never_the_same() {
     let keys: HashSet<String> =
-        (0..1000).map(|_| StreamKey::generate().unwrap().expose().to_owned()).collect();
+        (0..1000).map(|_| AccessKey::generate().unwrap().expose().to_owned()).collect();
     assert_eq!(keys.len(), 1000);
     assert!(keys.iter().all(|key| key.len() == 32 && key.bytes().all(|byte| ALPHABET.contains(&byte))));
     let used: HashSet<u8> = keys.iter().flat_map(|key| key.bytes()).collect();
@@ -59,7 +59,7 @@ fn b35_a_rotated_or_foreign_key_opens_nothing() {
     let keys = StreamKeys::default();
     let (kitchen, garden) = ("kitchen".parse().unwrap(), "garden".parse().unwrap());
     let (old, new, other) =
-        (StreamKey::generate().unwrap(), StreamKey::generate().unwrap(), StreamKey::generate().unwrap());
+        (AccessKey::generate().unwrap(), AccessKey::generate().unwrap(), AccessKey::generate().unwrap());
     keys.set(&kitchen, old.digest());
     keys.set(&garden, other.digest());
     assert_eq!(keys.channel_for(old.expose()), Some(kitchen.clone()));

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use tokio::sync::mpsc::{self, error::TrySendError};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 use super::audience::{Audience, Viewer, Watching};
 use super::broadcast::Broadcast;
@@ -37,6 +37,8 @@ pub struct Channel {
     pub(super) audience: Audience,
     /// Rises whenever the channel goes on or off the air.
     changes: watch::Sender<u64>,
+    /// Told when a broadcast begins.
+    begun: broadcast::Sender<ChannelName>,
 }
 
 #[derive(Debug, Default)]
@@ -189,6 +191,7 @@ impl Channel {
         config: Config,
         metrics: Arc<Metrics>,
         converters: Arc<Converters>,
+        begun: broadcast::Sender<ChannelName>,
     ) -> Self {
         Self {
             name,
@@ -199,6 +202,7 @@ impl Channel {
             viewers: Default::default(),
             audience: Audience::default(),
             changes: watch::Sender::new(0),
+            begun,
         }
     }
 
@@ -225,6 +229,7 @@ impl Channel {
             state.dismiss(Dismissal::Replaced);
         }
         let new = || Arc::new(Broadcast::new(self.config.budget(), Arc::clone(&self.converters)));
+        let begins = state.broadcast.is_none();
         let broadcast = state.broadcast.get_or_insert_with(new).clone();
         broadcast.enter();
         state.generation += 1;
@@ -236,6 +241,10 @@ impl Channel {
         drop(state);
         self.metrics.publishers.inc();
         self.changed();
+        if begins {
+            // Perhaps nobody listens.
+            let _ = self.begun.send(self.name.clone());
+        }
         Ok(Publisher { channel: Arc::clone(self), broadcast, generation, dismissed, keyframe_requests })
     }
 

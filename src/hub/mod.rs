@@ -32,6 +32,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast::{Receiver, Sender};
 
 pub use audience::{Seen, Shown, Viewer, Watching};
 pub use channel::{Channel, Dismissal, OnAir, Protocol, PublishError, Status, SubscribeError, TakeError};
@@ -51,6 +52,9 @@ use crate::media::ChannelName;
 use crate::setting;
 use conversion::Converters;
 use ring::Budget;
+
+/// Broadcasts that somebody who listens for their beginning may be behind.
+const BEGUN: usize = 1024;
 
 /// `[broadcast]` of the configuration.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -96,7 +100,7 @@ struct Inner {
     metrics: Arc<Metrics>,
     converters: Arc<Converters>,
     /// Channels whose broadcast has begun.
-    begun: broadcast::Sender<ChannelName>,
+    begun: Sender<ChannelName>,
     channels: RwLock<HashMap<ChannelName, Arc<Channel>>>,
 }
 
@@ -104,7 +108,7 @@ impl Hub {
     /// A hub without channels.
     pub fn new(config: Config, metrics: Arc<Metrics>) -> Self {
         let converters = Arc::new(Converters::new(metrics.conversions.clone()));
-        let begun = broadcast::Sender::new(BEGUN);
+        let begun = Sender::new(BEGUN);
         Self(Arc::new(Inner { config, metrics, converters, begun, channels: RwLock::default() }))
     }
 
@@ -147,7 +151,7 @@ impl Hub {
     }
 
     /// Tells which channel has gone on the air, from now on. Who falls far behind misses some.
-    pub fn begun(&self) -> broadcast::Receiver<ChannelName> {
+    pub fn begun(&self) -> Receiver<ChannelName> {
         self.0.begun.subscribe()
     }
 

@@ -69,7 +69,8 @@ impl Image {
         self.0.bytes
     }
 
-    pub(super) fn sprite(&self) -> &Sprite {
+    /// What is in it.
+    pub fn sprite(&self) -> &Sprite {
         &self.0.sprite
     }
 }

@@ -12,6 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["hub", "av", "store", "net", "http", "auth", "metrics", "log", "context"],
     &["ledger"],
     &["protocol", "chat", "overlay", "auction", "cue", "impression"],
+    &["booking"],
     &["api", "bench"],
     &["config", "demo"],
     &["app"],
@@ -24,6 +25,11 @@ const SAME_LAYER: &[&str] = &["hub", "av", "store", "net", "http", "auth", "metr
 /// Modules without sockets, runtimes and clocks: path prefixes below `src`.
 const PURE: &[&str] = &[
     "auction",
+    "booking/advertiser.rs",
+    "booking/campaign.rs",
+    "booking/creative.rs",
+    "booking/register.rs",
+    "booking/rules.rs",
     "cue",
     "media",
     "money.rs",

@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinError;
 
 use super::store::{ChannelStore, ChannelStoreError, StoredChannel};
-use crate::auth::{NoRandomness, StreamKey, StreamKeys};
+use crate::auth::{AccessKey, NoRandomness, StreamKeys};
 use crate::clock;
 use crate::hub::{Dismissal, Hub};
 use crate::media::ChannelName;
@@ -94,9 +94,9 @@ impl Directory {
     ///
     /// # Errors
     /// When the name is taken or the store fails; then nothing has changed.
-    pub async fn create(&self, name: ChannelName, title: String) -> Result<StreamKey, DirectoryError> {
+    pub async fn create(&self, name: ChannelName, title: String) -> Result<AccessKey, DirectoryError> {
         self.change(|inner| async move {
-            let key = StreamKey::generate()?;
+            let key = AccessKey::generate()?;
             let created_at = whole_millis(clock::wall());
             let channel = StoredChannel { name, title, key: key.digest(), created_at };
             inner.store.insert(&channel).await?;
@@ -127,9 +127,9 @@ impl Directory {
     ///
     /// # Errors
     /// When there is no such channel or the store fails.
-    pub async fn rotate_key(&self, name: ChannelName) -> Result<StreamKey, DirectoryError> {
+    pub async fn rotate_key(&self, name: ChannelName) -> Result<AccessKey, DirectoryError> {
         self.change(|inner| async move {
-            let key = StreamKey::generate()?;
+            let key = AccessKey::generate()?;
             inner.store.set_key(&name, key.digest()).await?;
             inner.keys.set(&name, key.digest());
             // After the key: a publisher who comes in between has shown the old one, and is sent away too.

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::super::caller::Caller;
 use super::super::{Api, Here};
 use super::Record;
-use crate::auth::StreamKey;
+use crate::auth::AccessKey;
 use crate::clock;
 use crate::hub::{SourceFigures, Status};
 use crate::media::{ChannelName, Kind, Params, Track};
@@ -225,7 +225,7 @@ fn tracks(tracks: &[std::sync::Arc<Track>], figures: &SourceFigures) -> Vec<Trac
 }
 
 impl Urls {
-    fn of(api: &Api, name: &ChannelName, key: Option<&StreamKey>, here: &Here) -> Self {
+    fn of(api: &Api, name: &ChannelName, key: Option<&AccessKey>, here: &Here) -> Self {
         let (base, rtmp) = (&here.base, here.rtmp(&api.ports));
         Self {
             publish: key.and_then(|key| Some(format!("{}/{}", rtmp.as_ref()?, key.expose()))),
@@ -240,7 +240,7 @@ impl Urls {
 }
 
 impl KeyView {
-    pub(super) fn of(api: &Api, name: &ChannelName, title: String, key: &StreamKey, here: &Here) -> Self {
+    pub(super) fn of(api: &Api, name: &ChannelName, title: String, key: &AccessKey, here: &Here) -> Self {
         Self {
             name: name.to_string(),
             title,
