@@ -15,18 +15,23 @@ use crate::api::{self, Api, Ports};
 use crate::auth::{AdminToken, StreamKeys, Studio, TokenError, Viewers};
 use crate::av::audio::AudioConverter;
 use crate::av::worker::{WorkerConverter, Workers};
+use crate::booking::{BookingStoreError, Bookings, SqliteBookings};
 use crate::chat::voucher::KeysError;
 use crate::chat::{self, Air, Chat, SqliteChat};
 use crate::clock;
 use crate::config::Config;
 use crate::context::{Context, Life};
 use crate::hub::{self, Hub, OnAir};
+use crate::ledger::store::{LedgerStore, LedgerStoreError};
+use crate::ledger::{Ledger, SqliteLedger, wall_clock};
 use crate::media::ChannelName;
 use crate::metrics::Metrics;
 use crate::net::socket;
 use crate::net::tls::{CertificateError, Certificates};
 use crate::overlay::Overlays;
 use crate::protocol::{hls, http_flv, rtmp, webrtc};
+use crate::sale::store::SqliteSale;
+use crate::sale::{self, Sale};
 use crate::store::{self, Store};
 use crate::{http, log};
 
@@ -79,6 +84,15 @@ pub enum StartError {
     /// The keys by which other sites vouch for users cannot be read.
     #[error(transparent)]
     Keys(#[from] KeysError),
+    /// The ledger cannot be read, or would not be durable.
+    #[error("ledger: {0}")]
+    Ledger(#[from] LedgerStoreError),
+    /// What is booked cannot be read.
+    #[error(transparent)]
+    Bookings(#[from] BookingStoreError),
+    /// The sale cannot take up where it left off.
+    #[error("sale: {0}")]
+    Sale(#[from] sale::StartError),
     /// WebRTC cannot be served.
     #[error("webrtc.listen: {0}")]
     WebRtc(#[from] webrtc::StartError),
@@ -96,6 +110,14 @@ impl chat::Channels for OnTheHub {
         let OnAir { broadcast, newest, epoch } = self.0.channel(name)?.on_air()?;
         Some(Air { broadcast, time: newest, began_at: clock::unix_millis(epoch) })
     }
+}
+
+/// What channels are called, as the sale wants to know it.
+fn titles(directory: Arc<Directory>) -> sale::Titles {
+    Box::new(move |channel| {
+        let text = directory.channel(channel).map(|channel| channel.title).unwrap_or_default();
+        sale::Title { hashtags: chat::tags::hashtags(&text).into_iter().collect(), text }
+    })
 }
 
 /// A listener that is bound but not served yet.
@@ -174,12 +196,38 @@ impl App {
         });
         let chat = chat.transpose()?;
 
+        let ledger_store: Arc<dyn LedgerStore> = Arc::new(SqliteLedger::open(store.pool()).await?);
+        let (ledger, book) = Ledger::start(Arc::clone(&ledger_store), wall_clock()).await?;
+        let bookings = SqliteBookings::new(store.pool());
+        let intake = Arc::new(overlays.clone());
+        let bookings = Bookings::load(&config.booking, bookings, intake, ledger.clone()).await?;
+        let sale = match config.sale.enabled {
+            false => None,
+            true => {
+                let parts = sale::Parts {
+                    hub: hub.clone(),
+                    ledger,
+                    book,
+                    ledger_store,
+                    bookings,
+                    overlays: overlays.clone(),
+                    store: Arc::new(SqliteSale::new(store.pool())),
+                    titles: titles(Arc::clone(&directory)),
+                    signals: chat.as_ref().map(Chat::signals),
+                    secret: token.derive("onair impressions"),
+                    life: life.clone(),
+                };
+                Some(Sale::start(&config.sale, &config.cues, &config.traffic, parts, &metrics).await?)
+            }
+        };
+
         let api = Arc::new(Api {
             directory: Arc::clone(&directory),
             hub,
             token,
             studio,
             overlays,
+            sale: sale.clone(),
             store: store.clone(),
             metrics: metrics.clone(),
             ports,
@@ -196,6 +244,9 @@ impl App {
         }
         if let Some(chat) = &chat {
             routes = routes.merge(chat.router());
+        }
+        if let Some(sale) = &sale {
+            routes = routes.merge(sale.router());
         }
         if admin_bound.port.is_none() {
             routes = routes.merge(admin_routes.clone());

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::{digest, rand};
+use aws_lc_rs::{digest, hmac, rand};
 
 use crate::media::ChannelName;
 
@@ -94,6 +94,12 @@ impl AdminToken {
     #[cfg(test)]
     pub fn for_tests() -> Self {
         Self(Digest::of("a token for tests"))
+    }
+
+    /// A secret for one purpose, which tells nothing of the token. A restart changes nothing; a new token gives new secrets.
+    pub fn derive(&self, purpose: &str) -> Vec<u8> {
+        let root = hmac::Key::new(hmac::HMAC_SHA256, self.0.as_bytes());
+        hmac::sign(&root, purpose.as_bytes()).as_ref().to_vec()
     }
 
     /// Whether this is the token. The time it takes tells nothing about how much of it is right.

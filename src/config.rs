@@ -16,7 +16,7 @@ use toml::{Table, Value};
 use crate::av::worker;
 use crate::net::tls;
 use crate::protocol::{hls, http_flv, rtmp, webrtc};
-use crate::{api, chat, http, hub, log, overlay, store};
+use crate::{api, booking, chat, cue, http, hub, impression, log, overlay, sale, store};
 
 /// Variables that override a key begin so.
 const PREFIX: &str = "ONAIR_";
@@ -53,6 +53,14 @@ pub struct Config {
     pub broadcast: hub::Config,
     /// What is burned into programmes.
     pub overlay: overlay::Config,
+    /// Advertisers, campaigns, creatives.
+    pub booking: booking::Config,
+    /// What is sold at cues, and on which terms.
+    pub sale: sale::Config,
+    /// Who may open slots, and how long and how often, where a channel has nothing else set.
+    pub cues: cue::Policy,
+    /// Rules against traffic that no people make.
+    pub traffic: impression::TrafficRules,
     /// The log.
     pub log: log::Config,
 }
@@ -127,7 +135,10 @@ impl Config {
             ("webrtc", self.webrtc.problems()),
             ("worker", self.worker.problems()),
             ("overlay", self.overlay.problems()),
+            ("booking", self.booking.problems()),
             ("chat", self.chat.problems()),
+            ("sale", self.sale.problems()),
+            ("cues", self.cues.problems()),
             ("log", self.log.problems()),
         ];
         let mut problems: Vec<(String, String)> = sections

@@ -2,6 +2,7 @@
 
 mod caller;
 pub mod channels;
+mod cues;
 mod health;
 mod overlays;
 mod pages;
@@ -27,6 +28,7 @@ use crate::http::{RequestHost, for_everyone};
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::overlay::Overlays;
+use crate::sale::Sale;
 use crate::setting;
 use crate::store::Store;
 use channels::Directory;
@@ -57,6 +59,8 @@ pub struct Api {
     pub studio: Studio,
     /// What is burned into programmes.
     pub overlays: Overlays,
+    /// What is sold at cues, if anything is.
+    pub sale: Option<Sale>,
     /// The database, asked for signs of life.
     pub store: Store,
     /// What `/metrics` shows.
@@ -79,6 +83,11 @@ pub fn router(api: &Arc<Api>) -> Router {
         .routes(routes!(server::show))
         .routes(routes!(overlays::create).layer(DefaultBodyLimit::max(overlays::max_form(&api.overlays))))
         .routes(routes!(overlays::show, overlays::cancel))
+        .routes(routes!(cues::create, cues::list))
+        .routes(routes!(cues::show, cues::update, cues::cancel))
+        .routes(routes!(cues::veto))
+        .routes(routes!(cues::hold_off))
+        .routes(routes!(cues::settings, cues::set))
         .split_for_parts();
     let document = Arc::new(document);
     let routes = routes

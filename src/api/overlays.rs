@@ -111,14 +111,19 @@ fn slot(api: &Api, id: OverlayId, headers: &HeaderMap) -> Result<Slot, ApiError>
 }
 
 /// The operator may, and so may the channel's broadcaster: with the stream key, or signed in to the studio.
-fn check(api: &Api, channel: &ChannelName, headers: &HeaderMap) -> Result<(), ApiError> {
+pub(super) fn check(api: &Api, channel: &ChannelName, headers: &HeaderMap) -> Result<(), ApiError> {
     let signed_in = api.studio.is_signed_in(channel, headers);
     let broadcasts = bearer(headers).is_some_and(|key| api.directory.opens(key, channel));
     if signed_in || broadcasts { Ok(()) } else { check_operator(api, headers) }
 }
 
-fn check_operator(api: &Api, headers: &HeaderMap) -> Result<(), ApiError> {
-    if bearer(headers).is_some_and(|token| api.token.is(token)) {
+/// Whether a request shows the admin token.
+pub(super) fn is_operator(api: &Api, headers: &HeaderMap) -> bool {
+    bearer(headers).is_some_and(|token| api.token.is(token))
+}
+
+pub(super) fn check_operator(api: &Api, headers: &HeaderMap) -> Result<(), ApiError> {
+    if is_operator(api, headers) {
         return Ok(());
     }
     let message = "send the admin token or the channel's stream key as Authorization: Bearer TOKEN";

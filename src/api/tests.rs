@@ -56,6 +56,7 @@ impl Server {
             token,
             studio,
             overlays,
+            sale: None,
             store,
             metrics,
             ports: Ports { http: Some(8080), rtmp: Some(1935), ..Ports::default() },

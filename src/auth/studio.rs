@@ -29,9 +29,8 @@ pub struct Studio {
 impl Studio {
     /// For the channels of these keys; the signature's secret comes from the admin token.
     pub fn new(token: &AdminToken, keys: StreamKeys) -> Self {
-        let derived =
-            hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, token.0.as_bytes()), b"onair studio cookies");
-        Self { secret: hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()), keys }
+        let secret = hmac::Key::new(hmac::HMAC_SHA256, &token.derive("onair studio cookies"));
+        Self { secret, keys }
     }
 
     /// The `Set-Cookie` header that signs somebody in who has shown the channel's key; `None` when the channel has none.

@@ -36,9 +36,7 @@ pub struct Viewers {
 impl Viewers {
     /// The signature's secret comes from the admin token: a restart changes nothing, a new token makes all viewers new.
     pub fn new(token: &AdminToken) -> Self {
-        let root = hmac::Key::new(hmac::HMAC_SHA256, token.0.as_bytes());
-        let derive =
-            |purpose: &str| hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&root, purpose.as_bytes()).as_ref());
+        let derive = |purpose: &str| hmac::Key::new(hmac::HMAC_SHA256, &token.derive(purpose));
         Self {
             cookies: derive("onair viewer cookies"),
             names: derive("onair viewer public ids"),

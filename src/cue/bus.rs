@@ -21,7 +21,7 @@ pub struct CueBus {
     policy: Policy,
     is_live: bool,
     known: VecDeque<Known>,
-    /// When the publisher's stream opened slots, in Unix milliseconds: over the end of a broadcast, or starting again
+    /// When the broadcaster opened slots, with the stream or in the studio, in Unix milliseconds: over the end of a broadcast, or starting again
     /// would be a way around the budget.
     publisher_slots: VecDeque<i64>,
     hold_off_until: MediaTime,
@@ -41,7 +41,7 @@ struct Known {
 }
 
 impl CueBus {
-    /// Of a channel whose publisher's stream has opened slots at these times, in Unix milliseconds.
+    /// Of a channel whose broadcaster has opened slots at these times, in Unix milliseconds.
     pub fn new(policy: Policy, publisher_slots: impl IntoIterator<Item = i64>) -> Self {
         Self {
             policy,
@@ -282,7 +282,8 @@ impl CueBus {
             return Err(Refused::HeldOff);
         }
         self.check_room(cue.start, cue.start + duration, None)?;
-        if cue.origin == CueOrigin::Publisher {
+        let by_broadcaster = matches!(cue.origin, CueOrigin::Publisher | CueOrigin::Studio);
+        if by_broadcaster {
             self.publisher_slots.retain(|at| now.unix_millis - at < HOUR_MILLIS);
             if self.publisher_slots.len() >= self.policy.publisher_slots_per_hour as usize {
                 return Err(Refused::OverBudget);
@@ -292,7 +293,7 @@ impl CueBus {
             let over = self.known.iter().position(|known| !known.is_standing(now.media));
             self.known.remove(over.ok_or(Refused::TooMany)?);
         }
-        if cue.origin == CueOrigin::Publisher {
+        if by_broadcaster {
             self.publisher_slots.push_back(now.unix_millis);
         }
         let slot = Slot { cue, format: format.unwrap_or(self.policy.default_format) };

@@ -13,7 +13,7 @@ use crate::setting;
 pub struct Policy {
     /// Whether cues in the publisher's stream open slots. Who publishes from a phone is not always who is trusted.
     pub publisher_cues: bool,
-    /// Slots that the publisher's stream may open in any hour.
+    /// Slots that the broadcaster may open in any hour, with the stream and in the studio together.
     pub publisher_slots_per_hour: u32,
     /// The shortest slot.
     #[serde(with = "setting::duration")]

@@ -10,8 +10,8 @@ pub enum Refused {
     /// The channel takes no cues from its publisher's stream.
     #[error("the channel takes no cues from the stream")]
     NotPermitted,
-    /// The publisher's stream has opened as many slots as it may in an hour.
-    #[error("the stream has opened as many slots as it may in an hour")]
+    /// The broadcaster has opened as many slots as he may in an hour.
+    #[error("the broadcaster has opened as many slots as the channel allows in an hour")]
     OverBudget,
     /// Zero, negative, too short or too long.
     #[error("the duration is not one that the channel allows")]

@@ -17,7 +17,7 @@ use serde::de::IntoDeserializer as _;
 use serde::de::value::{Error as ValueError, StrDeserializer};
 
 use super::config::Config;
-use super::sale::Sale;
+use super::server::Sale;
 use crate::clock;
 use crate::http::{ApiError, ClientAddress, for_everyone};
 use crate::impression::{
@@ -75,12 +75,7 @@ impl Sale {
         for_everyone(routes)
     }
 
-    async fn take(
-        &self,
-        impression: &Impression,
-        kind: EventKind,
-        teller: &Teller,
-    ) -> Result<(), Uncounted> {
+    async fn take(&self, impression: &Impression, kind: EventKind, teller: &Teller) -> Result<(), Uncounted> {
         let gate = &self.inner().gate;
         let at = unix_millis();
         let Impression { slot, lot, session, .. } = *impression;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use aws_lc_rs::rand;
 
 use super::record::{CueNumber, Outcome, Sold, Stage};
-use super::sale::Sale;
+use super::server::Sale;
 use crate::auction::bidder::house::House;
 use crate::auction::bidder::offer;
 use crate::auction::cohort::Cohort;

@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use super::decision::{Decided, Job, OnItsWay};
 use super::displays::Displays;
 use super::record::{CueNumber, CueRecord, Outcome, Shown, Stage};
-use super::sale::Sale;
+use super::server::Sale;
 use crate::av::worker::ipc::OverlayId;
 use crate::clock;
 use crate::cue::{CueBus, Moment, Proposal, Refused, Slot, SlotChange};
@@ -359,7 +359,8 @@ impl Director {
             Err(RecvError::Lagged(_)) => return self.catch_up(),
             Err(RecvError::Closed) => return,
         };
-        let of = |running: &Running| matches!(&running.state, State::OnItsWay(live) if live.overlay == overlay);
+        let of =
+            |running: &Running| matches!(&running.state, State::OnItsWay(live) if live.overlay == overlay);
         let cue = self.slots.iter().find(|(_, running)| of(running)).map(|(cue, _)| cue.clone());
         if let Some(cue) = cue {
             match event {
@@ -421,7 +422,8 @@ impl Director {
             Outcome::NotShown { .. } => Some(Event::Release { slot }),
             Outcome::CutShort { .. } => {
                 let delay = i64::try_from(inner.config.max_viewer_delay.as_millis()).unwrap_or(i64::MAX);
-                let deadline = unix_millis().saturating_add(delay).saturating_add(GRACE_MS).min(live.deadline);
+                let deadline =
+                    unix_millis().saturating_add(delay).saturating_add(GRACE_MS).min(live.deadline);
                 live.deadline = deadline;
                 Some(Event::Shorten { slot, deadline })
             }
@@ -458,14 +460,11 @@ impl Director {
         let (now, at) = (self.air.newest, unix_millis());
         let delay = MediaTime::from(self.sale.inner().config.max_viewer_delay);
         self.slots.retain(|_, running| match &running.state {
-            State::OnItsWay(live) => {
-                !live.closed || (now < running.slot.end() + delay && at < live.deadline)
-            }
+            State::OnItsWay(live) => !live.closed || (now < running.slot.end() + delay && at < live.deadline),
             _ => true,
         });
-        let is_counted = |running: &Running| {
-            matches!(&running.state, State::OnItsWay(live) if live.displays.is_some())
-        };
+        let is_counted =
+            |running: &Running| matches!(&running.state, State::OnItsWay(live) if live.displays.is_some());
         if !self.slots.values().any(is_counted) {
             return;
         }
@@ -496,17 +495,17 @@ impl Director {
     }
 
     /// The broadcast is over.
-    async fn end(
-        mut self,
-        events: &mut tokio::sync::broadcast::Receiver<(OverlayId, SlotEvent)>,
-    ) {
+    async fn end(mut self, events: &mut tokio::sync::broadcast::Receiver<(OverlayId, SlotEvent)>) {
         // Nobody will be shown anything for what is being decided: that money goes back by itself.
         self.decisions.abort_all();
         while let Some(decided) = self.decisions.join_next().await {
             self.decided(decided.ok());
         }
         let ended = tokio::time::timeout(ENDING, async {
-            while self.slots.values().any(|running| matches!(&running.state, State::OnItsWay(live) if !live.closed))
+            while self
+                .slots
+                .values()
+                .any(|running| matches!(&running.state, State::OnItsWay(live) if !live.closed))
             {
                 let event = events.recv().await;
                 self.event(event);

@@ -95,6 +95,10 @@ mod tests {
         displays.shorten(ms(10_800));
         assert_eq!(displays.due(&[watching(1, 0, 60_000)]), []);
         let short = Displays::new(ms(10_000), ms(10_400), ms(1000));
-        assert_eq!(short.due(&[watching(1, 0, 10_400)]), [SessionId(1)], "the whole of a short one is enough");
+        assert_eq!(
+            short.due(&[watching(1, 0, 10_400)]),
+            [SessionId(1)],
+            "the whole of a short one is enough"
+        );
     }
 }

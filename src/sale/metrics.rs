@@ -34,7 +34,11 @@ impl Metrics {
         };
         registry.register("sale_cues", "Slots that were opened, by who wanted them", metrics.cues.clone());
         registry.register("sale_cues_refused", "Cues that opened no slot", metrics.refused.clone());
-        registry.register("sale_slots", "Slots that are over, by what came of them", metrics.outcomes.clone());
+        registry.register(
+            "sale_slots",
+            "Slots that are over, by what came of them",
+            metrics.outcomes.clone(),
+        );
         registry.register(
             "sale_displays",
             "Displays that the ledger was told of, by what it said",

@@ -24,12 +24,9 @@ pub mod market;
 mod metrics;
 pub mod record;
 mod records;
-mod sale;
+mod server;
 pub mod store;
-
-#[cfg(test)]
-mod tests;
 
 pub use config::{ChannelSettings, Config};
 pub use record::{CueNumber, CueRecord, Outcome, Stage};
-pub use sale::{AskError, Parts, Sale, Title};
+pub use server::{AskError, Parts, Sale, StartError, Title, Titles};

@@ -37,12 +37,8 @@ struct Open {
 impl Records {
     /// Records in a store. `first` is the first new one's number: more than any before the server was started.
     pub fn new(store: Arc<dyn SaleStore>, first: u64) -> Arc<Self> {
-        let records = Self {
-            store,
-            next: AtomicU64::new(first),
-            open: Mutex::default(),
-            changed: Notify::new(),
-        };
+        let records =
+            Self { store, next: AtomicU64::new(first), open: Mutex::default(), changed: Notify::new() };
         Arc::new(records)
     }
 
