@@ -11,6 +11,9 @@ use crate::ledger::{CampaignId, SettledLot, UnixMillis};
 use crate::media::ChannelName;
 use crate::money::Money;
 
+/// A campaign that was never asked before has saved up for so long: enough to bid at once, too little to be ahead of its plan.
+const FIRST_MS: i64 = 1000;
+
 /// What a campaign may reserve, and what of it is reserved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Balance {
@@ -48,7 +51,8 @@ impl Market {
         let candidates = campaigns.iter().map(|campaign| {
             self.exposures.watch(campaign);
             let Balance { budget, reserved } = balance(campaign.id);
-            let pacer = self.pacers.entry(campaign.id).or_insert_with(|| Pacer::new(reserved, now));
+            let new = || Pacer::new(reserved, now.saturating_sub(FIRST_MS));
+            let pacer = self.pacers.entry(campaign.id).or_insert_with(new);
             let is_free = !campaign.bid.is_positive();
             let paced = (!is_free && !pacer.may_bid(campaign, budget, now)).then_some(PassReason::Paced);
             let refusal = || self.exposures.refusal(campaign, channel, subject, now);

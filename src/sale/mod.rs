@@ -27,6 +27,9 @@ mod records;
 mod server;
 pub mod store;
 
+#[cfg(test)]
+mod tests;
+
 pub use config::{ChannelSettings, Config};
 pub use record::{CueNumber, CueRecord, Outcome, Stage};
 pub use server::{AskError, Parts, Sale, StartError, Title, Titles};
