@@ -1,11 +1,12 @@
-//! Messages in a publisher's stream that announce slots, and the cues they become.
+//! Messages in a stream that announce slots, and the cues they become.
 //!
 //! Three dialects of RTMP data messages carry cues: YouTube's `onCuePoint`, Elemental's `onCuePoint` for SCTE 35 events,
 //! and Adobe Primetime's `onAdCue`, plain or around a SCTE 35 section. [`parse`] reads them; [`Cues`] makes
-//! [`Cue`](crate::media::Cue)s of them, with ids and rising revisions.
+//! [`Cue`](crate::media::Cue)s of them, with ids and rising revisions. [`on_ad_cue`] is the other way: what viewers get.
 
 mod cues;
 mod error;
+mod message;
 mod section;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use crate::media::{CueId, MediaTime};
 
 pub use cues::{Cues, Moment};
 pub use error::CueError;
+pub use message::on_ad_cue;
 pub use section::SlotTypes;
 
 const WRAPPER: &str = "@setDataFrame";

@@ -151,17 +151,25 @@ impl Broadcast {
         }
     }
 
-    pub fn cue(&self, cue: Cue) {
+    /// `false` when a later revision of it is known.
+    pub fn cue(&self, cue: Cue) -> bool {
         let mut state = self.state();
-        let entry = state.standing.cue(cue);
-        entry.into_iter().for_each(|entry| self.push(&state, entry));
+        let Some(entry) = state.standing.cue(cue) else { return false };
+        self.push(&state, entry);
+        true
     }
 
     /// The same, told at once: it comes from somebody who does not write frames, and they may be long in coming.
-    pub fn announce(&self, cue: Cue) {
-        self.cue(cue);
+    pub fn announce(&self, cue: Cue) -> bool {
+        let is_news = self.cue(cue);
         let author = self.state().author;
         self.wake(author);
+        is_news
+    }
+
+    /// Cues that stand, and are not over.
+    pub fn standing_cues(&self) -> Vec<Cue> {
+        self.state().standing.cues().cloned().collect()
     }
 
     /// The publisher went away.

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::{broadcast, watch};
 
+use super::announcements::{Announcements, Announcer};
 use super::audience::{Audience, Viewer, Watching};
 use super::broadcast::Broadcast;
 use super::conversion::Converters;
@@ -35,6 +36,7 @@ pub struct Channel {
     state: Mutex<State>,
     viewers: [AtomicU64; Protocol::ALL.len()],
     pub(super) audience: Audience,
+    pub(super) announcer: Announcer,
     /// Rises whenever the channel goes on or off the air.
     changes: watch::Sender<u64>,
     /// Told when a broadcast begins.
@@ -201,6 +203,7 @@ impl Channel {
             state: Mutex::default(),
             viewers: Default::default(),
             audience: Audience::default(),
+            announcer: Announcer::default(),
             changes: watch::Sender::new(0),
             begun,
         }
@@ -354,20 +357,40 @@ impl Channel {
     /// Announces, updates or withdraws a cue, whose times are media time, in what is on the air; `false` when nothing is.
     pub fn announce(&self, cue: Cue) -> bool {
         let Ok(broadcast) = self.broadcast() else { return false };
-        broadcast.announce(cue);
+        if broadcast.announce(cue.clone()) {
+            self.announcer.tell(broadcast.id(), cue);
+        }
         true
+    }
+
+    /// The cues that stand and those to come, for those who tell of them beside the stream.
+    pub fn announcements(self: &Arc<Self>) -> Announcements {
+        Announcements::new(Arc::clone(self))
+    }
+
+    /// The number of the broadcast that is on the air, and the cues that stand there.
+    pub(super) fn standing_cues(&self) -> Option<(u64, Vec<Cue>)> {
+        let broadcast = self.broadcast().ok()?;
+        Some((broadcast.id(), broadcast.standing_cues()))
     }
 
     /// A cue of the publisher of this broadcast.
     pub(super) fn hear(&self, broadcast: &Broadcast, cue: Cue) {
         let taker = self.state().cues.clone();
-        let Some(taker) = taker else { return broadcast.cue(cue) };
-        match taker.try_send(cue) {
-            Ok(()) => {}
+        let handed_over = match taker {
+            Some(taker) => taker.try_send(cue),
+            None => Err(TrySendError::Closed(cue)),
+        };
+        let cue = match handed_over {
+            Ok(()) => return,
             Err(TrySendError::Full(_)) => {
                 self.metrics.cues_dropped.inc();
+                return;
             }
-            Err(TrySendError::Closed(cue)) => broadcast.cue(cue),
+            Err(TrySendError::Closed(cue)) => cue,
+        };
+        if broadcast.cue(cue.clone()) {
+            self.announcer.tell(broadcast.id(), cue);
         }
     }
 

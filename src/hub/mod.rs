@@ -4,6 +4,7 @@
 //! byte-stream protocol share a [`WireFormat`] that is made once per stream. What an output cannot carry as it is, a
 //! [`Converter`] makes into what it can, once per stream as well.
 
+mod announcements;
 mod audience;
 mod broadcast;
 mod channel;
@@ -34,6 +35,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::{Receiver, Sender};
 
+pub use announcements::Announcements;
 pub use audience::{Seen, Shown, Viewer, Watching};
 pub use channel::{Channel, Dismissal, OnAir, Protocol, PublishError, Status, SubscribeError, TakeError};
 pub use conversion::{Conversion, Converter, Later, Refusal};

@@ -51,6 +51,11 @@ impl Standing {
         self.preamble.tracks.as_slice()
     }
 
+    /// The cues that stand and are not over.
+    pub fn cues(&self) -> impl Iterator<Item = &Cue> {
+        self.preamble.cues.iter().filter(|cue| cue.end().is_none_or(|end| end > self.newest))
+    }
+
     /// Picture or sound, for a track that stands.
     pub fn kind(&self, track: TrackId) -> Option<Kind> {
         self.preamble.tracks.kind(track)

@@ -4,6 +4,7 @@ mod api;
 mod audience;
 mod cache;
 mod comments;
+mod cues;
 mod fanout;
 mod fuzz_smoke;
 mod hls;

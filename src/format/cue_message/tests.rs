@@ -117,6 +117,52 @@ fn published_messages_are_read() {
     assert!(amf0::decode_all(&nested).is_err());
 }
 
+/// What a player that reads what is written of a cue takes for news.
+fn heard(cues: &mut Cues, cue: &Cue, now: MediaTime) -> Vec<Cue> {
+    let values = amf0::decode_all(&on_ad_cue(cue, now)).unwrap();
+    let moment = Moment { publisher: now, media: now };
+    cues.announce(parse(&values).unwrap().expect("a cue"), moment).unwrap()
+}
+
+#[test]
+fn what_viewers_are_told_is_read_as_the_same_slot() {
+    let mut cue = Cue {
+        id: CueId::new("1234"),
+        revision: 1,
+        state: CueState::Announced,
+        start: secs(40),
+        duration: Some(secs(15)),
+        origin: crate::media::CueOrigin::Api,
+        scte35: None,
+    };
+    let mut cues = Cues::default();
+    let [read] = &heard(&mut cues, &cue, secs(32))[..] else { panic!("one") };
+    assert_eq!((&read.id, read.start, read.duration), (&cue.id, cue.start, cue.duration));
+    assert!(heard(&mut cues, &cue, secs(44)).is_empty(), "a repetition, though it has begun");
+
+    (cue.revision, cue.duration) = (2, Some(secs(5)));
+    let [read] = &heard(&mut cues, &cue, secs(44))[..] else { panic!("one") };
+    assert_eq!((read.revision, read.start, read.duration), (2, secs(40), Some(secs(5))), "shorter");
+    let mut cues = Cues::default();
+    let [_] = &heard(&mut cues, &Cue { duration: Some(secs(15)), ..cue.clone() }, secs(32))[..] else {
+        panic!("one")
+    };
+    let [read] = &heard(&mut cues, &cue, secs(45))[..] else { panic!("one") };
+    assert_eq!((read.state, read.duration), (CueState::Announced, Some(secs(5))), "over");
+
+    let mut cues = Cues::default();
+    heard(&mut cues, &cue, secs(32));
+    cue.state = CueState::Cancelled;
+    let [read] = &heard(&mut cues, &cue, secs(33))[..] else { panic!("one") };
+    assert_eq!((&read.id, read.state), (&cue.id, CueState::Cancelled));
+
+    // A name that is no number has one in the section; a duration that is not known is none.
+    let named = Cue { id: CueId::new("half \"time\""), state: CueState::Announced, duration: None, ..cue };
+    let [read] = &heard(&mut Cues::default(), &named, secs(32))[..] else { panic!("one") };
+    assert_eq!(read.id.as_str(), crate::format::scte35::slot::event_id(&named).to_string());
+    assert_eq!((read.start, read.duration), (secs(40), None));
+}
+
 #[test]
 fn other_messages_are_no_cues() {
     let object = |name: &str| Value::object([("name", name.into()), ("type", "navigation".into())]);

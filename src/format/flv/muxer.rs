@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use super::file::TagKind;
 use super::mux;
-use crate::media::{Frame, Kind, MediaTime, Track, TrackId};
+use crate::format::cue_message::on_ad_cue;
+use crate::media::{Cue, CueState, Frame, Kind, MediaTime, Track, TrackId};
+
+/// Cues that stand at a time; the oldest are forgotten beyond it.
+const MOST_CUES: usize = 64;
 
 /// Chooses the one picture and the one sound that FLV has room for, and gives their tags.
 ///
@@ -13,6 +17,8 @@ use crate::media::{Frame, Kind, MediaTime, Track, TrackId};
 pub struct Muxer {
     video: Option<Arc<Track>>,
     audio: Option<Arc<Track>>,
+    /// Those that stand, which whoever begins is told of.
+    cues: Vec<Cue>,
 }
 
 /// A tag, its body in two parts.
@@ -27,7 +33,8 @@ pub struct TagParts<'a> {
 }
 
 impl Muxer {
-    /// Gives what a viewer must have before the frames from `time` on: the description and the configurations.
+    /// Gives what a viewer must have before the frames from `time` on: the description, the configurations, and the cues that
+    /// stand.
     pub fn header(&mut self, tracks: &[Arc<Track>], time: MediaTime, mut give: impl FnMut(TagParts<'_>)) {
         let best = |kind: Kind| {
             let candidates = tracks.iter().filter(|track| track.kind() == kind);
@@ -41,6 +48,24 @@ impl Muxer {
         // At any other time FFmpeg takes it for the first of a subtitle track.
         give(TagParts { kind: TagKind::Script, timestamp_ms: 0, body: [&metadata, &[]] });
         chosen().for_each(|track| configuration(track, timestamp_ms, &mut give));
+        self.cues.retain(|cue| cue.end().is_none_or(|end| end > time));
+        self.cues.iter().for_each(|cue| cue_message(cue, time, &mut give));
+    }
+
+    /// Gives the message of a cue that is announced, updated or withdrawn when the newest frame is that of `time`, if it is news.
+    pub fn cue(&mut self, cue: &Cue, time: MediaTime, mut give: impl FnMut(TagParts<'_>)) {
+        let known = self.cues.iter().position(|known| known.id == cue.id);
+        if known.is_some_and(|known| self.cues[known].revision >= cue.revision) {
+            return;
+        }
+        known.map(|known| self.cues.remove(known));
+        if cue.state == CueState::Announced {
+            if self.cues.len() >= MOST_CUES {
+                self.cues.remove(0);
+            }
+            self.cues.push(cue.clone());
+        }
+        cue_message(cue, time, &mut give);
     }
 
     /// Gives the new configuration of a track that changes among the frames.
@@ -74,6 +99,11 @@ fn configuration(track: &Track, timestamp_ms: u32, give: &mut impl FnMut(TagPart
     }
 }
 
+fn cue_message(cue: &Cue, time: MediaTime, give: &mut impl FnMut(TagParts<'_>)) {
+    let message = on_ad_cue(cue, time);
+    give(TagParts { kind: TagKind::Script, timestamp_ms: timestamp_ms(time), body: [&message, &[]] });
+}
+
 const fn tag_kind(kind: Kind) -> TagKind {
     match kind {
         Kind::Video => TagKind::Video,
@@ -91,7 +121,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::media::{AudioParams, Codec, Params, VideoParams};
+    use crate::media::{AudioParams, Codec, CueId, CueOrigin, Params, VideoParams};
 
     fn track(id: u8, codec: Codec, rank: u8) -> Arc<Track> {
         let params = match codec.kind() {
@@ -134,6 +164,65 @@ mod tests {
         }
         let payload = b"payload".to_vec();
         assert_eq!(sent, [(1, TagKind::Audio, payload.clone()), (3, TagKind::Video, payload)]);
+    }
+
+    #[test]
+    fn a_cue_is_told_once_and_again_to_whoever_begins_while_it_stands() {
+        let cue = |revision, state| Cue {
+            id: CueId::new("7"),
+            revision,
+            state,
+            start: MediaTime::from_millis(4_000),
+            duration: Some(MediaTime::from_millis(1_000)),
+            origin: CueOrigin::Api,
+            scte35: None,
+        };
+        let scripts = |tag: TagParts<'_>, told: &mut Vec<(u32, Vec<u8>)>| {
+            if tag.kind == TagKind::Script && tag.timestamp_ms > 0 {
+                told.push((tag.timestamp_ms, tag.body.concat()));
+            }
+        };
+        let time = MediaTime::from_millis;
+        let mut muxer = Muxer::default();
+        let mut told = Vec::new();
+        for _ in 0..2 {
+            muxer.cue(&cue(1, CueState::Announced), time(2_000), |tag| scripts(tag, &mut told));
+        }
+        let begin = |muxer: &mut Muxer, millis| {
+            let mut told = Vec::new();
+            muxer.header(&[], time(millis), |tag| scripts(tag, &mut told));
+            told
+        };
+        let expected = |revision, state, millis: u32| {
+            (millis, on_ad_cue(&cue(revision, state), time(millis.into())).to_vec())
+        };
+        assert_eq!(told, [expected(1, CueState::Announced, 2_000)]);
+        assert_eq!(begin(&mut muxer, 4_500), [expected(1, CueState::Announced, 4_500)]);
+        muxer.cue(&cue(2, CueState::Cancelled), time(4_600), |tag| scripts(tag, &mut told));
+        assert_eq!(told[1], expected(2, CueState::Cancelled, 4_600));
+        assert_eq!(begin(&mut muxer, 4_700), []);
+        muxer.cue(&cue(3, CueState::Announced), time(4_800), |_| {});
+        assert_eq!(begin(&mut muxer, 5_000), [], "it is over");
+    }
+
+    #[test]
+    fn b38_a_storm_of_cues_is_bounded_for_whoever_begins() {
+        let mut muxer = Muxer::default();
+        for number in 0..1_000 {
+            let cue = Cue {
+                id: CueId::new(&number.to_string()),
+                revision: 1,
+                state: CueState::Announced,
+                start: MediaTime::ZERO,
+                duration: None,
+                origin: CueOrigin::Publisher,
+                scte35: None,
+            };
+            muxer.cue(&cue, MediaTime::ZERO, |_| {});
+        }
+        let mut count = 0;
+        muxer.header(&[], MediaTime::ZERO, |_| count += 1);
+        assert_eq!(count, 1 + MOST_CUES);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod crc;
 mod descriptor;
 mod section;
 mod segmentation;
+pub mod slot;
 #[cfg(test)]
 mod tests;
 mod upid;

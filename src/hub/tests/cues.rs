@@ -51,3 +51,50 @@ async fn the_newest_taker_has_the_cues_and_what_he_has_no_room_for_is_counted() 
     let mut viewer = channel.subscribe(&Rendition::PROGRAM).unwrap();
     assert_eq!(shorthand(&viewer.next_batch().await), "T0 V0");
 }
+
+#[tokio::test]
+async fn announcements_are_told_each_once_and_begin_with_those_that_stand() {
+    let (channel, mut publisher) = on_air(Config::default());
+    let mut early = channel.announcements();
+    publisher.write(frame(VIDEO, 0, true));
+    publisher.cue(cue("over", 1, 0, 50));
+    assert!(channel.announce(cue("stands", 1, 1_000, 10_000)));
+    publisher.write(frame(VIDEO, 100, false));
+    let mut late = channel.announcements();
+    assert!(channel.announce(cue("stands", 1, 1_000, 10_000)), "a repetition");
+    assert!(channel.announce(cue("stands", 2, 1_000, 5_000)));
+    let told = async |announcements: &mut Announcements| {
+        let mut told = Vec::new();
+        while let Ok((cue, _)) = tokio::time::timeout(Duration::ZERO, announcements.next()).await {
+            told.push(format!("{} {}", cue.id, cue.revision));
+        }
+        told.join(", ")
+    };
+    assert_eq!(told(&mut early).await, "over 1, stands 1, stands 2");
+    assert_eq!(told(&mut late).await, "stands 1, stands 2");
+    assert_eq!(channel.announcements().next().await.1, MediaTime::from_millis(100));
+
+    let mut cues = channel.take_cues();
+    publisher.cue(cue("asked", 1, 1_000, 10_000));
+    assert!(cues.try_recv().is_ok());
+    assert_eq!(told(&mut early).await, "", "nobody has decided on it");
+
+    // Who was away for long is told of what stands, and the next broadcast may use the names again.
+    for revision in 3..=100 {
+        channel.announce(cue("stands", revision, 1_000, 5_000));
+    }
+    assert_eq!(told(&mut late).await, "stands 100");
+    let before = channel.newest().unwrap().0;
+    channel.end();
+    drop(publisher);
+    // Broadcasts are told apart by the millisecond.
+    let _publisher = loop {
+        let publisher = channel.publish(Protocol::Rtmp).unwrap();
+        if channel.newest().unwrap().0 != before {
+            break publisher;
+        }
+        channel.end();
+    };
+    channel.announce(cue("stands", 1, 1_000, 5_000));
+    assert_eq!(told(&mut late).await, "stands 1");
+}

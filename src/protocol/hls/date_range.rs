@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 
 use crate::clock::rfc3339;
+use crate::format::scte35::slot;
 use crate::media::{Cue, CueId, CueState, MediaTime};
 
 use super::media_playlist::MediaPlaylist;
@@ -103,7 +104,8 @@ impl DateRanges {
         if self.ranges.len() >= LISTED {
             self.remove(0, now);
         }
-        let sections = cue.scte35.map(|section| (attribute(&section), section)).into_iter().collect();
+        let section = slot::of_slot(&cue);
+        let sections = vec![(attribute(&section), section)];
         self.ranges.push_back(DateRange {
             cue: cue.id,
             revision: cue.revision,

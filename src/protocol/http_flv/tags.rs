@@ -30,6 +30,7 @@ impl WireFormat for FlvTags {
                 self.newest = frame.dts;
                 self.muxer.frame(frame, |tag| write(out, tag));
             }
+            Item::Cue(cue) => self.muxer.cue(cue, self.newest, |tag| write(out, tag)),
             _ => {}
         }
     }

@@ -36,6 +36,7 @@ impl WireFormat for RtmpMedia {
                 self.newest = frame.dts;
                 self.muxer.frame(frame, |tag| write(out, tag));
             }
+            Item::Cue(cue) => self.muxer.cue(cue, self.newest, |tag| write(out, tag)),
             _ => {}
         }
     }

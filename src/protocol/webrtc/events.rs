@@ -1,4 +1,5 @@
-//! What a WHEP session's resource tells as it happens: server-sent events (draft-ietf-wish-whep, events extension).
+//! What a WHEP session's resource tells as it happens: server-sent events (WebRTC-HTTP Egress Protocol Core Extensions, of the
+//! repository of draft-ietf-wish-whep).
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -7,6 +8,8 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http_body::Frame;
 use tokio::sync::watch;
@@ -14,19 +17,25 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::registry::{Registry, SessionId};
 use crate::context::Life;
-use crate::hub::Channel;
+use crate::format::scte35::slot;
+use crate::hub::{Announcements, Channel};
+use crate::media::{Cue, MediaTime};
 
 /// How often the number of viewers is told, if it has changed, and the session's end is noticed.
 const INTERVAL: Duration = Duration::from_secs(2);
 
 /// The events that there are, as the answer to a POST lists them.
-pub(super) const EVENTS: &str = "active,inactive,viewercount,reconnect";
+pub(super) const EVENTS: &str = "active,inactive,viewercount,reconnect,scte35";
+
+/// Something that is waited for, again and again.
+type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// An endless body of events, which ends with its session.
 pub(super) struct Events {
     channel: Arc<Channel>,
-    changes: Pin<Box<dyn Future<Output = watch::Receiver<u64>> + Send>>,
-    draining: Pin<Box<dyn Future<Output = ()> + Send>>,
+    changes: Later<watch::Receiver<u64>>,
+    cues: Later<(Announcements, Cue, MediaTime)>,
+    draining: Later<()>,
     tick: Interval,
     registry: Registry,
     session: SessionId,
@@ -44,6 +53,7 @@ impl Events {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             changes: changed(channel.changes()),
+            cues: announced(channel.announcements()),
             url: format!("/whep/{}", channel.name()),
             channel,
             draining: Box::pin(async move { life.draining().await }),
@@ -77,12 +87,20 @@ impl Events {
 }
 
 /// Waits for the next change and gives the receiver back. A channel that is deleted changes no more.
-fn changed(mut changes: watch::Receiver<u64>) -> Pin<Box<dyn Future<Output = watch::Receiver<u64>> + Send>> {
+fn changed(mut changes: watch::Receiver<u64>) -> Later<watch::Receiver<u64>> {
     Box::pin(async move {
         if changes.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
         changes
+    })
+}
+
+/// Waits for the next cue and gives the place among them back.
+fn announced(mut announcements: Announcements) -> Later<(Announcements, Cue, MediaTime)> {
+    Box::pin(async move {
+        let (cue, now) = announcements.next().await;
+        (announcements, cue, now)
     })
 }
 
@@ -110,6 +128,12 @@ impl http_body::Body for Events {
             if let Poll::Ready(changes) = self.changes.as_mut().poll(context) {
                 self.changes = changed(changes);
                 self.look();
+                continue;
+            }
+            if let Poll::Ready((announcements, cue, now)) = self.cues.as_mut().poll(context) {
+                self.cues = announced(announcements);
+                // The draft's example is the section itself in base64 of the standard alphabet, in no JSON.
+                self.push("scte35", &STANDARD.encode(slot::of_cue(&cue, now)));
                 continue;
             }
             if self.tick.poll_tick(context).is_ready() {

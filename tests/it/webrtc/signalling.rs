@@ -1,5 +1,9 @@
 //! What WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep) say over HTTP.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use onair::format::scte35::slot;
+use onair::media::{Cue, CueId, CueOrigin, CueState, MediaTime};
 use str0m::IceCreds;
 use str0m::media::Direction;
 
@@ -213,6 +217,39 @@ async fn events_tell_of_the_channel_and_end_with_the_session() {
     assert_eq!(request(stage.server.http, "GET", resource.events(), &[], b"").await.status, 404);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_tell_of_cues_and_of_those_that_stand() {
+    let stage = on_air_over_rtmp("kitchen").await;
+    let player = WhepPlayer::join(&stage.server, "kitchen").await;
+    let resource = &player.session.resource;
+    assert!(resource.links[0].contains("scte35\""), "{:?}", resource.links);
+    let channel = stage.server.on_hub("kitchen");
+    let mut cue = Cue {
+        id: CueId::new("halftime"),
+        revision: 1,
+        state: CueState::Announced,
+        start: MediaTime::from_millis(60_000),
+        duration: Some(MediaTime::from_millis(15_000)),
+        origin: CueOrigin::Api,
+        scte35: None,
+    };
+    let mut early = Events::of(&stage.server, resource.events()).await;
+    early.until("active", "{}").await;
+    assert!(channel.announce(cue.clone()));
+    let announced = STANDARD.encode(slot::overlay_start(&cue));
+    early.until("scte35", &announced).await;
+
+    let mut late = Events::of(&stage.server, resource.events()).await;
+    late.until("scte35", &announced).await;
+    assert!(channel.announce(cue.clone()), "a repetition, which nobody is told of");
+    (cue.revision, cue.state) = (2, CueState::Cancelled);
+    assert!(channel.announce(cue.clone()));
+    let withdrawn = STANDARD.encode(slot::overlay_cancel(&cue));
+    for events in [&mut early, &mut late] {
+        assert_eq!(events.next_of("scte35").await, withdrawn);
+    }
+}
+
 /// A stream of server-sent events.
 struct Events {
     body: crate::support::http::Body,
@@ -224,6 +261,25 @@ impl Events {
         let response = request(server.http, "GET", path, &[("accept", "text/event-stream")], b"").await;
         assert_eq!((response.status, response.header("content-type")), (200, Some("text/event-stream")));
         Self { body: response.into_body(), text: String::new() }
+    }
+
+    /// Waits for the next event of this name; gives its data.
+    async fn next_of(&mut self, name: &str) -> String {
+        let wanted = format!("event: {name}\ndata: ");
+        let found = async {
+            loop {
+                while let Some((event, rest)) = self.text.split_once("\n\n") {
+                    let data = event.strip_prefix(&wanted).map(str::to_owned);
+                    self.text = rest.to_owned();
+                    if let Some(data) = data {
+                        return data;
+                    }
+                }
+                let bytes = self.body.next().await.expect("an event");
+                self.text.push_str(std::str::from_utf8(&bytes).expect("text"));
+            }
+        };
+        in_time(name, found).await
     }
 
     /// Waits for this event; what comes before it is passed over.

@@ -7,6 +7,7 @@ use super::super::pace::PackagerConfig;
 use super::super::packager::Packager;
 use super::super::playlist::{Form, multivariant};
 use super::support::*;
+use crate::format::scte35::{Command, SpliceInfoSection};
 use crate::media::{Cue, CueId, CueOrigin, CueState, MediaTime};
 
 fn live(seconds: f64) -> Packager {
@@ -212,26 +213,56 @@ fn date_ranges(packager: &Packager) -> Vec<String> {
     text.lines().filter_map(|line| Some(line.strip_prefix("#EXT-X-DATERANGE:")?.to_owned())).collect()
 }
 
+/// The same without the sections.
+fn slots(packager: &Packager) -> Vec<String> {
+    let slot = |range: String| match range.split_once(",SCTE35-CMD=") {
+        Some((slot, _)) => slot.to_owned(),
+        None => range,
+    };
+    date_ranges(packager).into_iter().map(slot).collect()
+}
+
 #[test]
 fn cues_are_date_ranges_whose_attributes_never_change() {
     let mut packager = live(8.0);
     packager.cue(cue("a\"b", 1, CueState::Announced, 10_000, Some(15_000)));
     let first = "ID=\"a_b\",START-DATE=\"2026-03-01T12:00:10.000Z\",PLANNED-DURATION=15.000";
-    assert_eq!(date_ranges(&packager), [first]);
+    assert_eq!(slots(&packager), [first]);
     packager.cue(cue("a\"b", 1, CueState::Announced, 10_000, Some(20_000)));
-    assert_eq!(date_ranges(&packager), [first], "a repetition says nothing new");
+    assert_eq!(slots(&packager), [first], "a repetition says nothing new");
     packager.cue(cue("a\"b", 2, CueState::Announced, 10_000, Some(20_000)));
-    assert_eq!(date_ranges(&packager), [format!("{first},DURATION=20.000")]);
+    assert_eq!(slots(&packager), [format!("{first},DURATION=20.000")]);
 
     packager.cue(cue("moved", 1, CueState::Announced, 30_000, None));
     packager.cue(cue("moved", 2, CueState::Announced, 40_000, None));
-    let listed = date_ranges(&packager);
+    let listed = slots(&packager);
     assert_eq!(listed[1], "ID=\"moved\",START-DATE=\"2026-03-01T12:00:30.000Z\",DURATION=0.000");
     assert_eq!(listed[2], "ID=\"moved-2\",START-DATE=\"2026-03-01T12:00:40.000Z\"");
     packager.cue(cue("moved", 3, CueState::Cancelled, 40_000, None));
-    assert!(date_ranges(&packager)[2].ends_with(",DURATION=0.000"));
+    assert!(slots(&packager)[2].ends_with(",DURATION=0.000"));
     packager.cue(cue("never heard of", 1, CueState::Cancelled, 0, None));
-    assert_eq!(date_ranges(&packager).len(), 3);
+    assert_eq!(slots(&packager).len(), 3);
+}
+
+#[test]
+fn a_cue_that_came_without_a_section_gets_one_that_stays() {
+    let mut packager = live(8.0);
+    packager.cue(cue("halftime", 1, CueState::Announced, 10_000, Some(15_000)));
+    let announced = date_ranges(&packager);
+    let section = |range: &str| {
+        let (_, hex) = range.split_once(",SCTE35-CMD=0x").expect("a section");
+        let bytes: Vec<u8> =
+            (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
+        SpliceInfoSection::decode(&bytes).unwrap()
+    };
+    let read = section(&announced[0]);
+    assert_eq!(read.command, Command::TimeSignal(Some(900_000)));
+    let segmentation = read.segmentations().next().unwrap().segmentation.as_ref().unwrap();
+    assert_eq!((segmentation.type_id, segmentation.duration), (0x38, Some(15 * 90_000)));
+    packager.cue(cue("halftime", 2, CueState::Announced, 10_000, Some(5_000)));
+    packager.cue(cue("halftime", 3, CueState::Cancelled, 10_000, Some(5_000)));
+    assert_eq!(section(&date_ranges(&packager)[0]), read, "attributes never change");
+    assert!(date_ranges(&packager)[0].contains(",DURATION=5.000,"));
 }
 
 #[test]
