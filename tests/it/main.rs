@@ -14,6 +14,8 @@ mod malformed;
 mod matrix;
 #[cfg(feature = "worker")]
 mod overlay;
+#[cfg(feature = "worker")]
+mod sale;
 mod shutdown;
 mod sound;
 mod support;

@@ -6,7 +6,7 @@ mod live;
 mod looks;
 mod source;
 mod splicer;
-mod stage;
+pub mod stage;
 
 use std::io::Write as _;
 use std::process::Stdio;
@@ -19,7 +19,7 @@ use crate::worker::material::Picture;
 
 /// What is to be seen in each picture of a recording, decoded by ffmpeg in the order of display. `suffix` is the file's, as
 /// `.flv`.
-async fn decode<T>(
+pub async fn decode<T>(
     recording: &[u8],
     suffix: &str,
     (width, height): (usize, usize),
@@ -64,7 +64,7 @@ async fn decode<T>(
 }
 
 /// The number of a picture, and whether its lower third is white all over.
-fn number_and_overlay(picture: &Picture) -> (u16, bool) {
+pub fn number_and_overlay(picture: &Picture) -> (u16, bool) {
     let Picture { width, height, .. } = *picture;
     let lower_edge = picture.mean(8, height - height / 5, width - 16, height / 6);
     (picture.number(), lower_edge > 250)
