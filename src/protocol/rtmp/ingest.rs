@@ -159,7 +159,7 @@ impl<'a> Stream<'a> {
             channel,
             demuxer: Demuxer::new(flv::Limits::default()),
             clock: Clock::default(),
-            cues: Cues::default(),
+            cues: Cues::new(shared.config.slot_types()),
             malformed_in_a_row: 0,
         }
     }

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use connection::{Connection, Ended, Session};
 pub use server::Server;
 
+use crate::format::cue_message::SlotTypes;
 use crate::setting;
 
 /// `[rtmp]` of the configuration.
@@ -54,6 +55,10 @@ pub struct Config {
     pub max_buffered: usize,
     /// Messages of a publisher that may be unreadable, one after the other, before he is sent away.
     pub max_malformed: u32,
+    /// `segmentation_type_id`s of SCTE 35 that begin a slot; the next higher number ends it.
+    pub cue_segmentation_types: Vec<u8>,
+    /// Whether SCTE 35's `splice_insert` means a slot.
+    pub cue_splice_insert: bool,
 }
 
 impl Default for Config {
@@ -70,6 +75,8 @@ impl Default for Config {
             max_message_size: 8 << 20,
             max_buffered: 16 << 20,
             max_malformed: 100,
+            cue_segmentation_types: SlotTypes::default().segmentation_starts,
+            cue_splice_insert: SlotTypes::default().splice_insert,
         }
     }
 }
@@ -91,6 +98,13 @@ impl Config {
             problems.push(("max_buffered", "expected at least rtmp.max_message_size".to_owned()));
         }
         problems
+    }
+
+    fn slot_types(&self) -> SlotTypes {
+        SlotTypes {
+            segmentation_starts: self.cue_segmentation_types.clone(),
+            splice_insert: self.cue_splice_insert,
+        }
     }
 
     fn limits(&self) -> wire::Limits {
