@@ -1,5 +1,7 @@
 //! A decided cue in what viewers get, at its place.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use onair::format::amf::{Value, amf0};
@@ -10,6 +12,8 @@ use onair::media::{Cue, CueId, CueOrigin, CueState, MediaTime};
 use onair::protocol::rtmp::wire::ClientEvent;
 
 use crate::support::fixture::packets;
+use crate::support::fmp4;
+use crate::support::hls::Rendition;
 use crate::support::http::request;
 use crate::support::{Content, Encoder, Fixture, Packet, Player, Server, Viewer, tools};
 
@@ -134,4 +138,48 @@ async fn players_of_rtmp_and_flv_are_told_of_a_cue_and_others_play_on() {
 /// Frames that nobody is shown, as they come before the first keyframe.
 fn fixture_lead(fixture: &Fixture) -> usize {
     packets(&fixture.tags).len() - fixture.expected().len()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cue_is_in_the_playlist_and_once_in_the_parts_and_ffmpeg_plays_on() {
+    let server = Server::with(|config| {
+        config.broadcast.window = Duration::from_secs(3600);
+        config.broadcast.resume_window = Duration::from_millis(1);
+        config.hls.window = Duration::from_secs(3600);
+    })
+    .await;
+    let channel = server.channel("kitchen").await;
+    let mut encoder = Encoder::publish(server.rtmp, &channel.key).await;
+    let first = request(server.http, "GET", "/hls/kitchen/index.m3u8", &[], b"");
+    let published = async {
+        server.until_at("onair_hls_packaged", 1.0).await;
+        let fixture = Fixture::read("h264-aac");
+        let (before, after) = fixture.tags.split_at(fixture.tags.len() / 2);
+        encoder.send(before).await;
+        server.until_tracks("kitchen", 2).await;
+        for _ in 0..2 {
+            assert!(server.on_hub("kitchen").announce(cue()));
+        }
+        encoder.send(after).await;
+        encoder.stop().await;
+    };
+    let (response, ()) = tokio::join!(first, published);
+    let rendition = Rendition::of_ended(&server, response).await;
+    let section = slot::overlay_start(&cue());
+    let hex: String = section.iter().map(|byte| format!("{byte:02X}")).collect();
+    let range = rendition.playlist.lines().find(|line| line.starts_with("#EXT-X-DATERANGE:ID=\"4711\""));
+    let range = range.unwrap_or_else(|| panic!("no cue:\n{}", rendition.playlist));
+    assert!(
+        range.contains(",PLANNED-DURATION=15.000") && range.ends_with(&format!(",SCTE35-CMD=0x{hex}")),
+        "{range}"
+    );
+    let file = rendition.file();
+    let boxes = fmp4::boxes(&file);
+    let kinds: Vec<_> = boxes.iter().map(|(kind, _)| kind.escape_ascii().to_string()).collect();
+    let events: Vec<usize> = (0..kinds.len()).filter(|&place| kinds[place] == "emsg").collect();
+    let [event] = events[..] else { panic!("{kinds:?}") };
+    assert_eq!(kinds[event + 1], "moof");
+    let content = boxes[event].1;
+    assert!(content.ends_with(&[b"urn:scte:scte35:2013:bin\0\0", &section[..]].concat()));
+    tools::decode_mp4(&file).await;
 }

@@ -86,6 +86,7 @@ const PURE: &[&str] = &[
     "protocol/rtmp/wire",
     "protocol/rtmp/play.rs",
     "protocol/http_flv/tags.rs",
+    "protocol/hls/cue_event.rs",
     "protocol/hls/lane.rs",
     "protocol/hls/media_playlist.rs",
     "protocol/hls/pace.rs",

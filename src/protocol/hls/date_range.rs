@@ -54,14 +54,14 @@ impl DateRanges {
         self.revision
     }
 
-    /// Takes in an announcement made when playlists ended at `now`.
-    pub(super) fn announce(&mut self, cue: Cue, now: MediaTime) {
+    /// Takes in an announcement made when playlists ended at `now`; `false` when it says nothing new.
+    pub(super) fn announce(&mut self, cue: Cue, now: MediaTime) -> bool {
         let known = self.ranges.iter_mut().rev().find(|range| range.cue == cue.id);
         if known.as_ref().is_some_and(|range| range.revision >= cue.revision) {
-            return;
+            return false;
         }
         match (known, cue.state) {
-            (None, CueState::Cancelled) => return,
+            (None, CueState::Cancelled) => return false,
             (None, CueState::Announced) => {
                 let id = cue.id.as_str().to_owned();
                 self.add(id, cue, now);
@@ -74,6 +74,7 @@ impl DateRanges {
             }
         }
         self.revision += 1;
+        true
     }
 
     /// Forgets ranges that ended before everything `playlist` lists.

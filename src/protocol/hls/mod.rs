@@ -7,7 +7,7 @@
 //! | `writer`, `lane` | cutting a rendition; one track on its way into parts |
 //! | [`media_playlist`] | a rendition's window of segments |
 //! | [`playlist`] | the text of playlists |
-//! | [`date_range`] | cues in playlists |
+//! | [`date_range`], `cue_event` | cues in playlists, and in parts |
 //! | [`reload`], [`resource`] | what a request asks for, and whether it can be answered |
 //! | `snapshot` | everything that can be served at a moment |
 //! | `live` | the task that packages a channel while somebody watches |
@@ -17,6 +17,7 @@
 //! one. Everything below `/hls/CHANNEL/SESSION/` is immutable, or a playlist at a moment that its address names: a
 //! cache in front answers any number of players with one request a part.
 
+mod cue_event;
 pub mod date_range;
 pub mod media_playlist;
 pub mod pace;

@@ -1,5 +1,6 @@
 //! From a broadcast's frames to the parts and segments of its HLS renditions.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -7,6 +8,7 @@ use bytes::Bytes;
 use crate::format::fmp4::{ParameterSets, init_segment};
 use crate::media::{Cue, Frame, Kind, MediaTime, Track, TrackId};
 
+use super::cue_event::cue_event;
 use super::date_range::DateRanges;
 use super::media_playlist::MediaPlaylist;
 use super::pace::{Pace, PackagerConfig};
@@ -25,6 +27,8 @@ const RETURN_WAIT: MediaTime = MediaTime::from_millis(1000);
 /// Bytes and frames held back at most before the pace is decided.
 const HELD_BYTES: usize = 16 << 20;
 const HELD_FRAMES: usize = 8192;
+/// Event messages that wait for a part at most; the oldest are left out, as they are in playlists.
+const MESSAGES: usize = 64;
 
 /// Makes a broadcast's renditions: the main one, with picture and preferred sound together, so that a player needs
 /// one request a part; and one for each alternative sound.
@@ -48,6 +52,8 @@ pub struct Packager {
     /// The tracks changed in a way that needs a new init segment, at the next keyframe.
     changed: bool,
     date_ranges: DateRanges,
+    /// Event messages for the next part of the main rendition.
+    messages: VecDeque<Bytes>,
     ended: bool,
 }
 
@@ -68,6 +74,7 @@ impl Packager {
             active: Vec::new(),
             changed: false,
             date_ranges: DateRanges::default(),
+            messages: VecDeque::new(),
             ended: false,
         }
     }
@@ -143,7 +150,13 @@ impl Packager {
     /// Announces, updates or withdraws a cue.
     pub fn cue(&mut self, cue: Cue) {
         let now = self.main().map_or(MediaTime::ZERO, MediaPlaylist::end);
-        self.date_ranges.announce(cue, now);
+        let event = cue_event(&cue, now);
+        if self.date_ranges.announce(cue, now) {
+            if self.messages.len() >= MESSAGES {
+                self.messages.pop_front();
+            }
+            self.messages.push_back(event.to_bytes());
+        }
     }
 
     /// The publisher went away, or frames were missed: what comes next does not continue what was.
@@ -226,6 +239,7 @@ impl Packager {
             return other.into_iter().for_each(|other| other.push(frame.clone()));
         }
         let before = main.cuts();
+        main.announce(self.messages.drain(..));
         main.push(frame);
         let after = main.cuts();
         if after.discontinuities > before.discontinuities {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::format::fmp4;
 use crate::media::{Frame, Kind, MediaTime, Track, TrackId};
@@ -14,6 +14,8 @@ use super::pace::{Pace, PackagerConfig};
 
 /// A part ends at this size whatever its duration: the bound for a source that sends everything at one moment.
 const PART_BYTES: usize = 8 << 20;
+/// Event messages in a part; more are left out.
+const MESSAGE_BYTES: usize = 64 << 10;
 /// A part ends at so many frames whatever its duration.
 const PART_FRAMES: usize = 1024;
 /// A picture that pauses longer than this (or three frames) does not continue: what follows is a discontinuity.
@@ -63,6 +65,8 @@ pub(super) struct Writer {
     /// From decoding to display of the newest keyframe.
     shown_after: MediaTime,
     discontinuity: bool,
+    /// Event messages that go before the next part's fragment.
+    messages: BytesMut,
     sequence: u32,
     cuts: Cuts,
 }
@@ -91,6 +95,7 @@ impl Writer {
             gop: GopHabit::default(),
             shown_after: MediaTime::ZERO,
             discontinuity: false,
+            messages: BytesMut::new(),
             sequence: 0,
             cuts: Cuts::default(),
         }
@@ -125,6 +130,15 @@ impl Writer {
 
     pub fn carries(&self, track: TrackId) -> bool {
         self.lanes.iter().any(|lane| lane.track().id == track)
+    }
+
+    /// Adds event messages to the part that is being made.
+    pub fn announce(&mut self, messages: impl Iterator<Item = Bytes>) {
+        for message in messages {
+            if self.messages.len() + message.len() <= MESSAGE_BYTES {
+                self.messages.extend_from_slice(&message);
+            }
+        }
     }
 
     /// Adds a frame of one of the tracks.
@@ -283,7 +297,12 @@ impl Writer {
         }
         self.part_end = end;
         self.sequence = self.sequence.wrapping_add(1);
-        let bytes = fmp4::fragment(self.sequence, &runs);
+        let mut bytes = fmp4::fragment(self.sequence, &runs);
+        if !self.messages.is_empty() {
+            // Offsets in the fragment count from its own beginning.
+            self.messages.extend_from_slice(&bytes);
+            bytes = self.messages.split().freeze();
+        }
         // A frame that lasts longer than a part is told in full by its sample; the playlist may not say so.
         let duration = (end - start).min(self.pace().part_target).max(MediaTime::from_millis(1));
         self.playlist.add_part(Part { bytes, duration, independent });

@@ -2,7 +2,7 @@
 
 use super::super::playlist::{Form, multivariant};
 use super::support::*;
-use crate::media::{Frame, MediaTime, TrackId};
+use crate::media::{Cue, CueId, CueOrigin, CueState, Frame, MediaTime, TrackId};
 
 #[test]
 fn every_frame_once_in_order_and_in_time_at_any_frame_rate() {
@@ -70,6 +70,45 @@ fn parts_of_a_segment_are_its_bytes() {
         assert_eq!(joined, segment.len());
         assert!(segment.parts.iter().all(|part| &part.bytes[4..8] == b"moof"));
     }
+}
+
+#[test]
+fn b38_a_cue_is_an_event_message_in_the_next_part_and_a_storm_of_them_is_bounded() {
+    let cue = |number: u32| Cue {
+        id: CueId::new(&number.to_string()),
+        revision: 1,
+        state: CueState::Announced,
+        start: MediaTime::from_millis(20_000),
+        duration: Some(MediaTime::from_millis(10_000)),
+        origin: CueOrigin::Api,
+        scte35: None,
+    };
+    let mut packager = packager(endless(), [picture(), sound(1, 0)]);
+    for (place, frame) in interleaved([pictures(30.0, 60, 9.0), sounds(SOUND, 9.0)]).into_iter().enumerate() {
+        match place {
+            // Before the first part is made, and among the parts; the second is a repetition.
+            10 | 11 => packager.cue(cue(1)),
+            400 => (100..1_100).for_each(|number| packager.cue(cue(number))),
+            _ => {}
+        }
+        packager.frame(frame);
+    }
+    let parts = packager.main().unwrap().segments().iter().flat_map(|segment| &segment.parts);
+    let mut counts = Vec::new();
+    for part in parts {
+        let mut rest = &part.bytes[..];
+        let mut count = 0;
+        while &rest[4..8] == b"emsg" {
+            let length = u32::from_be_bytes(rest[..4].try_into().unwrap()) as usize;
+            rest = &rest[length..];
+            count += 1;
+        }
+        assert_eq!(&rest[4..8], b"moof");
+        counts.push(count);
+    }
+    let first = counts.remove(0);
+    counts.retain(|count| *count > 0);
+    assert_eq!((first, &counts[..]), (1, &[64][..]));
 }
 
 #[test]
