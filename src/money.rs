@@ -1,6 +1,7 @@
 //! Money: whole nanos of the one configured currency, and shares of it. No fraction is ever lost or made.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +81,31 @@ impl fmt::Display for Money {
     }
 }
 
+/// A text that is no amount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an amount is a decimal number with up to 9 decimals, like \"12.50\", below 9.2 thousand million")]
+pub struct InvalidMoney;
+
+impl FromStr for Money {
+    type Err = InvalidMoney;
+
+    /// From units, exactly: `12.5`, `-0.000000001`. Nothing is rounded.
+    fn from_str(text: &str) -> Result<Self, InvalidMoney> {
+        let (is_negative, number) = text.strip_prefix('-').map_or((false, text), |number| (true, number));
+        let (units, decimals) = number.split_once('.').unwrap_or((number, "0"));
+        let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_number(units) || !is_number(decimals) || decimals.len() > 9 {
+            return Err(InvalidMoney);
+        }
+        let sign = if is_negative { -1 } else { 1 };
+        // Nine digits fit.
+        let nanos = format!("{decimals:0<9}").parse::<i64>().map_err(|_| InvalidMoney)?;
+        let units: i64 = units.parse().map_err(|_| InvalidMoney)?;
+        let whole = units.checked_mul(sign * 1_000_000_000).ok_or(InvalidMoney)?;
+        whole.checked_add(sign * nanos).map(Self).ok_or(InvalidMoney)
+    }
+}
+
 /// A part of an amount, in millionths, from none to all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "u32", into = "u32")]
@@ -144,5 +170,35 @@ mod tests {
         assert_eq!(Money::from_nanos(10).covers(Money::from_nanos(3)), 3);
         assert_eq!(Money::from_nanos(-10).covers(Money::from_nanos(3)), 0);
         assert_eq!(Money::ZERO.covers(Money::ZERO), u32::MAX, "what costs nothing is always covered");
+    }
+
+    #[test]
+    fn amounts_are_read_exactly_or_not_at_all() {
+        for nanos in [0, 1, -1, 12_500_000_000, -1_000_000_001, i64::MAX, i64::MIN] {
+            let amount = Money::from_nanos(nanos);
+            assert_eq!(amount.to_string().parse(), Ok(amount), "{amount}");
+        }
+        assert_eq!("12.5".parse(), Ok(Money::from_nanos(12_500_000_000)));
+        assert_eq!("007".parse(), Ok(Money::from_nanos(7_000_000_000)));
+        for bad in [
+            "",
+            "-",
+            ".",
+            "1.",
+            ".5",
+            "1e3",
+            "+1",
+            "1,5",
+            "0x1",
+            " 1",
+            "--1",
+            "1.0000000001",
+            "9223372036.854775808",
+            "99999999999999999999",
+            "NaN",
+            "١",
+        ] {
+            assert_eq!(bad.parse::<Money>(), Err(InvalidMoney), "{bad}");
+        }
     }
 }
