@@ -16,7 +16,7 @@ use toml::{Table, Value};
 use crate::av::worker;
 use crate::net::tls;
 use crate::protocol::{hls, http_flv, rtmp, webrtc};
-use crate::{api, chat, http, hub, log, overlay, store};
+use crate::{api, booking, chat, http, hub, log, overlay, store};
 
 /// Variables that override a key begin so.
 const PREFIX: &str = "ONAIR_";
@@ -53,6 +53,8 @@ pub struct Config {
     pub broadcast: hub::Config,
     /// What is burned into programmes.
     pub overlay: overlay::Config,
+    /// Advertisers, campaigns, creatives.
+    pub booking: booking::Config,
     /// The log.
     pub log: log::Config,
 }
@@ -127,6 +129,7 @@ impl Config {
             ("webrtc", self.webrtc.problems()),
             ("worker", self.worker.problems()),
             ("overlay", self.overlay.problems()),
+            ("booking", self.booking.problems()),
             ("chat", self.chat.problems()),
             ("log", self.log.problems()),
         ];
@@ -144,6 +147,10 @@ impl Config {
                 let message = "needs a certificate: set tls.cert and tls.key, or tls.self_signed = true";
                 problems.push((key.to_owned(), message.to_owned()));
             }
+        }
+        if self.booking.creative_bytes > self.overlay.image_bytes {
+            let message = "no more than overlay.image_bytes: what cannot be shown is not to be taken";
+            problems.push(("booking.creative_bytes".to_owned(), message.to_owned()));
         }
         problems.extend(self.collisions());
         problems
