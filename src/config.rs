@@ -156,6 +156,10 @@ impl Config {
                 problems.push((key.to_owned(), message.to_owned()));
             }
         }
+        if self.booking.creative_bytes > self.overlay.image_bytes {
+            let message = "no more than overlay.image_bytes: what cannot be shown is not to be taken";
+            problems.push(("booking.creative_bytes".to_owned(), message.to_owned()));
+        }
         problems.extend(self.collisions());
         problems
     }

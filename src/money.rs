@@ -1,6 +1,7 @@
 //! Money: whole nanos of the one configured currency, and shares of it. No fraction is ever lost or made.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +81,31 @@ impl fmt::Display for Money {
     }
 }
 
+/// A text that is no amount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an amount is a decimal number with up to 9 decimals, like \"12.50\", below 9.2 thousand million")]
+pub struct InvalidMoney;
+
+impl FromStr for Money {
+    type Err = InvalidMoney;
+
+    /// From units, exactly: `12.5`, `-0.000000001`. Nothing is rounded.
+    fn from_str(text: &str) -> Result<Self, InvalidMoney> {
+        let (is_negative, number) = text.strip_prefix('-').map_or((false, text), |number| (true, number));
+        let (units, decimals) = number.split_once('.').unwrap_or((number, "0"));
+        let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_number(units) || !is_number(decimals) || decimals.len() > 9 {
+            return Err(InvalidMoney);
+        }
+        let sign = if is_negative { -1 } else { 1 };
+        // Nine digits fit.
+        let nanos = format!("{decimals:0<9}").parse::<i64>().map_err(|_| InvalidMoney)?;
+        let units: i64 = units.parse().map_err(|_| InvalidMoney)?;
+        let whole = units.checked_mul(sign * 1_000_000_000).ok_or(InvalidMoney)?;
+        whole.checked_add(sign * nanos).map(Self).ok_or(InvalidMoney)
+    }
+}
+
 /// A price for a thousand impressions, in whole micros of the currency's unit; written as decimal text, as in `"2.50"`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
@@ -87,9 +113,7 @@ pub struct Cpm(i64);
 
 /// A text that is no price.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{0:?} is no price for a thousand impressions: expected a decimal number of at most six places, like \"2.50\""
-)]
+#[error("{0:?} is no price for a thousand impressions: expected 0 to 1000 with at most six decimals, like \"2.50\"")]
 pub struct InvalidCpm(String);
 
 impl Cpm {
@@ -101,31 +125,21 @@ impl Cpm {
         Self(micros)
     }
 
-    /// In micros.
-    pub const fn as_micros(self) -> i64 {
-        self.0
-    }
-
     /// The price of one impression.
     pub const fn per_impression(self) -> Money {
         Money::per_impression(self.0)
     }
 }
 
-impl std::str::FromStr for Cpm {
+impl FromStr for Cpm {
     type Err = InvalidCpm;
 
     fn from_str(text: &str) -> Result<Self, InvalidCpm> {
         let invalid = || InvalidCpm(text.chars().take(40).collect());
-        let (whole, places) = text.split_once('.').unwrap_or((text, "0"));
-        let digits = |part: &str, most| {
-            (1..=most).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
-        };
-        if !digits(whole, 4) || !digits(places, 6) {
-            return Err(invalid());
-        }
-        let micros = format!("{whole}{places:0<6}").parse().map_err(|_| invalid())?;
-        if micros > Self::MAX_MICROS { Err(invalid()) } else { Ok(Self(micros)) }
+        let nanos = text.parse::<Money>().map_err(|_| invalid())?.as_nanos();
+        let micros = nanos / 1000;
+        let is_price = nanos % 1000 == 0 && (0..=Self::MAX_MICROS).contains(&micros);
+        if is_price { Ok(Self(micros)) } else { Err(invalid()) }
     }
 }
 
@@ -144,7 +158,7 @@ impl From<Cpm> for String {
 }
 
 impl fmt::Display for Cpm {
-    /// In units, exactly, with two places at least: `2.50`.
+    /// In units, exactly, with two decimals at least: `2.50`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (sign, micros) = (if self.0 < 0 { "-" } else { "" }, self.0.unsigned_abs());
         let places = format!("{:06}", micros % 1_000_000);
@@ -210,13 +224,12 @@ mod tests {
 
     #[test]
     fn prices_are_read_as_they_are_written() {
-        for (text, micros) in [("0.00", 0), ("2.50", 2_500_000), ("0.000001", 1), ("1000.00", 1_000_000_000)]
-        {
+        for (text, micros) in [("0.00", 0), ("2.50", 2_500_000), ("0.000001", 1), ("1000.00", 1_000_000_000)] {
             let price: Cpm = text.parse().unwrap();
-            assert_eq!((price.as_micros(), price.to_string().as_str()), (micros, text));
+            assert_eq!((price.per_impression().as_nanos(), price.to_string().as_str()), (micros, text));
         }
         assert_eq!("7".parse(), Ok(Cpm::from_micros(7_000_000)));
-        for bad in ["", ".", "1.", ".5", "-1", "1e3", "1,5", "1000.01", "0.0000001", "99999"] {
+        for bad in ["", ".", "-1", "1e3", "1,5", "1000.01", "0.0000001", "99999"] {
             assert!(bad.parse::<Cpm>().is_err(), "{bad}");
         }
     }
@@ -230,5 +243,35 @@ mod tests {
         assert_eq!(Money::from_nanos(10).covers(Money::from_nanos(3)), 3);
         assert_eq!(Money::from_nanos(-10).covers(Money::from_nanos(3)), 0);
         assert_eq!(Money::ZERO.covers(Money::ZERO), u32::MAX, "what costs nothing is always covered");
+    }
+
+    #[test]
+    fn amounts_are_read_exactly_or_not_at_all() {
+        for nanos in [0, 1, -1, 12_500_000_000, -1_000_000_001, i64::MAX, i64::MIN] {
+            let amount = Money::from_nanos(nanos);
+            assert_eq!(amount.to_string().parse(), Ok(amount), "{amount}");
+        }
+        assert_eq!("12.5".parse(), Ok(Money::from_nanos(12_500_000_000)));
+        assert_eq!("007".parse(), Ok(Money::from_nanos(7_000_000_000)));
+        for bad in [
+            "",
+            "-",
+            ".",
+            "1.",
+            ".5",
+            "1e3",
+            "+1",
+            "1,5",
+            "0x1",
+            " 1",
+            "--1",
+            "1.0000000001",
+            "9223372036.854775808",
+            "99999999999999999999",
+            "NaN",
+            "١",
+        ] {
+            assert_eq!(bad.parse::<Money>(), Err(InvalidMoney), "{bad}");
+        }
     }
 }

@@ -123,6 +123,13 @@ fn settings_that_do_not_go_together_are_mistakes() {
         "{message}"
     );
     parse("[rtmp]\nlisten = \"127.0.0.1:0\"\n[http]\nlisten = \"127.0.0.1:0\"\n", &[]).unwrap();
+    let message = problem("[overlay]\nimage_bytes = \"100KiB\"\n", &[]);
+    assert!(
+        message.starts_with("default: booking.creative_bytes: no more than overlay.image_bytes"),
+        "{message}"
+    );
+    let message = problem("[booking]\nreport_k = 0\n", &[]);
+    assert!(message.starts_with("config.toml:2: booking.report_k: at least 1"), "{message}");
     let message = problem("[http]\npublic_url = \"https://live.example.org/path\"\n", &[]);
     assert!(message.contains("http.public_url"), "{message}");
 }

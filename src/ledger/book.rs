@@ -128,6 +128,11 @@ impl Book {
         self.accounts.iter().map(|(account, balance)| (account, *balance))
     }
 
+    /// The number of the last payment of each campaign that was ever paid for.
+    pub fn payments(&self) -> impl Iterator<Item = (CampaignId, u64)> {
+        self.payments.iter().map(|(campaign, number)| (*campaign, *number))
+    }
+
     /// Slots whose money is not released, with what each was sold as and the impressions of its lots.
     pub fn open_slots(&self) -> impl Iterator<Item = (SlotId, &Reservation, &[u32])> {
         let open = self.slots.iter().filter(|(_, slot)| !slot.is_released);

@@ -6,11 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use super::account::CampaignId;
 use super::event::UnixMillis;
+use crate::clock;
 use crate::media::ChannelName;
 use crate::money::Money;
 
 /// The length of an interval of reports.
 pub const HOUR_MILLIS: i64 = 3_600_000;
+
+/// The most lines of a report: a year of one campaign in one channel and ten cohorts.
+pub const MAX_ROWS: usize = 100_000;
 
 /// Which displays a report is of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -90,22 +94,61 @@ pub fn without_small_groups(rows: Vec<ReportRow>, k: u64) -> Vec<ReportRow> {
     told
 }
 
-/// A report as comma-separated values (RFC 4180), with a line of names. Amounts are exact decimals of the currency's unit.
-pub fn csv(rows: &[ReportRow]) -> String {
-    let mut text =
-        "campaign,channel,cohort,hour,client_charged,client_free,client_spent,client_earned,server_charged,\
-                    server_free,server_spent,server_earned\r\n"
-            .to_owned();
+/// All displays of a report: those that viewers' pages told, and those that the server counted.
+pub fn totals(rows: &[ReportRow]) -> (Displays, Displays) {
+    let (mut client, mut server) = (Displays::default(), Displays::default());
+    for row in rows {
+        client.add(row.client);
+        server.add(row.server);
+    }
+    (client, server)
+}
+
+/// Which amounts a report's reader is told: a broadcaster's share is no business of the advertiser's, nor is the price of the
+/// broadcaster's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Amounts {
+    /// What campaigns paid.
+    pub spent: bool,
+    /// What broadcasters earned.
+    pub earned: bool,
+}
+
+impl Amounts {
+    /// Both.
+    pub const ALL: Self = Self { spent: true, earned: true };
+}
+
+/// A report as comma-separated values (RFC 4180), with a line of names. Amounts are exact decimals of the currency's unit, hours
+/// are RFC 3339.
+pub fn csv(rows: &[ReportRow], amounts: Amounts) -> String {
+    let mut text = "campaign,channel,cohort,hour".to_owned();
+    let is_told = [("charged", true), ("free", true), ("spent", amounts.spent), ("earned", amounts.earned)];
+    // Writing into a text does not fail.
+    for class in ["client", "server"] {
+        for (name, _) in is_told.iter().filter(|(_, is_told)| *is_told) {
+            let _ = write!(text, ",{class}_{name}");
+        }
+    }
+    text.push_str("\r\n");
     for row in rows {
         let cohort = field(row.cohort.as_deref().unwrap_or_default());
-        // Writing into a text does not fail.
-        let _ = write!(text, "{},{},{cohort},{}", row.campaign, row.channel, row.hour);
+        let _ = write!(text, "{},{},{cohort},{}", row.campaign, row.channel, hour(row));
         for Displays { charged, free, spent, earned } in [row.client, row.server] {
-            let _ = write!(text, ",{charged},{free},{spent},{earned}");
+            let _ = write!(text, ",{charged},{free}");
+            let told = [(spent, amounts.spent), (earned, amounts.earned)];
+            for (amount, _) in told.iter().filter(|(_, is_told)| *is_told) {
+                let _ = write!(text, ",{amount}");
+            }
         }
         text.push_str("\r\n");
     }
     text
+}
+
+/// The beginning of a line's hour, RFC 3339.
+pub fn hour(row: &ReportRow) -> String {
+    clock::rfc3339_millis(row.hour)
 }
 
 /// A text that came from outside, for a spreadsheet: quoted, and never a formula.
@@ -148,12 +191,20 @@ mod tests {
     #[test]
     fn spreadsheets_get_exact_amounts_and_no_formulas() {
         let rows = [row(0, "=cmd(\"x\"),1", 70), ReportRow { cohort: None, ..row(3_600_000, "", 1) }];
-        let lines: Vec<String> = csv(&rows).lines().skip(1).map(str::to_owned).collect();
+        let lines =
+            |amounts: Amounts| -> Vec<String> { csv(&rows, amounts).lines().map(str::to_owned).collect() };
         let zero = "0.000000000";
+        let (first, second) = ("1970-01-01T00:00:00.000Z", "1970-01-01T01:00:00.000Z");
         let expected = [
-            format!("1,kitchen,\"'=cmd(\"\"x\"\"),1\",0,70,0,0.000000210,{zero},0,0,{zero},{zero}"),
-            format!("1,kitchen,\"\",3600000,1,0,0.000000003,{zero},0,0,{zero},{zero}"),
+            format!("1,kitchen,\"'=cmd(\"\"x\"\"),1\",{first},70,0,0.000000210,{zero},0,0,{zero},{zero}"),
+            format!("1,kitchen,\"\",{second},1,0,0.000000003,{zero},0,0,{zero},{zero}"),
         ];
-        assert_eq!(lines, expected);
+        assert_eq!(lines(Amounts::ALL)[1..], expected);
+        let told = lines(Amounts { spent: false, earned: true });
+        assert_eq!(
+            told[0],
+            "campaign,channel,cohort,hour,client_charged,client_free,client_earned,server_charged,server_free,server_earned"
+        );
+        assert_eq!(told[2], format!("1,kitchen,\"\",{second},1,0,{zero},0,0,{zero}"));
     }
 }

@@ -8,7 +8,7 @@ use sqlx::{Row as _, SqliteConnection};
 use super::account::{Account, CampaignId};
 use super::book::{Book, Inconsistent};
 use super::event::{DisplayClass, Entry, Event, Posting, Seq, SessionId, SlotId, UnixMillis};
-use super::report::{Displays, HOUR_MILLIS, ReportFilter, ReportRow};
+use super::report::{Displays, HOUR_MILLIS, MAX_ROWS, ReportFilter, ReportRow};
 use super::store::{Display, LedgerStore, LedgerStoreError, Outcome};
 use crate::media::ChannelName;
 use crate::money::Money;
@@ -141,7 +141,7 @@ impl LedgerStore for SqliteLedger {
                  count(*) - count(charged) AS free, coalesce(sum(charged), 0) AS spent, coalesce(sum(earned), 0) AS earned \
                  FROM ledger_lot JOIN ledger_entry USING (slot, lot) \
                  WHERE at >= ?2 AND at < ?3 AND (?4 IS NULL OR campaign = ?4) AND (?5 IS NULL OR channel = ?5) \
-                 GROUP BY campaign, channel, cohort, hour, server ORDER BY campaign, channel, hour, cohort",
+                 GROUP BY campaign, channel, cohort, hour, server ORDER BY campaign, channel, hour, cohort LIMIT ?6",
             );
             let rows = query
                 .bind(HOUR_MILLIS)
@@ -149,8 +149,12 @@ impl LedgerStore for SqliteLedger {
                 .bind(filter.to)
                 .bind(filter.campaign.map(|CampaignId(id)| signed(id)))
                 .bind(filter.channel.as_ref().map(|channel| channel.as_str()))
+                .bind(i64::try_from(MAX_ROWS).unwrap_or(i64::MAX).saturating_add(1))
                 .fetch_all(&self.0)
                 .await?;
+            if rows.len() > MAX_ROWS {
+                return Err(LedgerStoreError::TooLong);
+            }
             let mut report: Vec<ReportRow> = Vec::new();
             for row in &rows {
                 add_to(&mut report, row)?;

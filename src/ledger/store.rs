@@ -5,7 +5,7 @@ use std::pin::Pin;
 use super::account::CampaignId;
 use super::book::{Book, Inconsistent};
 use super::event::{DisplayClass, Entry, Seq, SessionId, SlotId, UnixMillis};
-use super::report::{ReportFilter, ReportRow};
+use super::report::{MAX_ROWS, ReportFilter, ReportRow};
 use crate::media::ChannelName;
 
 /// What a store's operation comes to.
@@ -22,7 +22,8 @@ pub trait LedgerStore: Send + Sync {
     fn entries(&self, after: Seq, at_most: u32) -> Outcome<'_, Vec<Entry>>;
     /// Who was shown what since a moment, after a place in the log, in order, at most so many.
     fn displays(&self, since: UnixMillis, after: Seq, at_most: u32) -> Outcome<'_, Vec<Display>>;
-    /// What was shown and what it cost, by campaign, channel, cohort and hour.
+    /// What was shown and what it cost, by campaign, channel, cohort and hour; [`LedgerStoreError::TooLong`] when it has more
+    /// than [`MAX_ROWS`] lines.
     fn report<'a>(&'a self, filter: &'a ReportFilter) -> Outcome<'a, Vec<ReportRow>>;
 }
 
@@ -60,6 +61,9 @@ pub enum LedgerStoreError {
         "the database acknowledges commits before they are durable: PRAGMA synchronous is {0}, and must be FULL"
     )]
     NotDurable(i64),
+    /// The report would be longer than anybody reads.
+    #[error("the report has more than {MAX_ROWS} lines")]
+    TooLong,
     /// A row that this release did not write.
     #[error("an entry of the log cannot be read: {0}")]
     Corrupt(#[from] serde_json::Error),

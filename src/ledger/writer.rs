@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use super::account::Account;
+use super::account::{Account, CampaignId};
 use super::book::Book;
 use super::event::{Entry, Event, Receipt, Refusal, Settlement, UnixMillis};
+use super::report::{ReportFilter, ReportRow};
 use super::store::{LedgerStore, LedgerStoreError};
 use crate::clock;
 use crate::money::Money;
@@ -38,11 +39,20 @@ pub fn wall_clock() -> Clock {
 #[derive(Clone)]
 pub struct Ledger {
     jobs: mpsc::Sender<Job>,
-    balances: Balances,
+    store: Arc<dyn LedgerStore>,
+    standing: Shared,
     settlements: broadcast::Sender<Settlement>,
 }
 
-type Balances = Arc<RwLock<HashMap<Account, Money>>>;
+type Shared = Arc<RwLock<Standing>>;
+
+/// What anybody may know of the book, as of the last commit.
+#[derive(Default)]
+struct Standing {
+    balances: HashMap<Account, Money>,
+    /// The number of each campaign's last payment.
+    payments: HashMap<CampaignId, u64>,
+}
 
 /// Why an event has no receipt.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -68,21 +78,21 @@ impl Ledger {
     /// When the log cannot be read or breaks its own rules.
     pub async fn start(store: Arc<dyn LedgerStore>, clock: Clock) -> Result<(Self, Book), LedgerStoreError> {
         let book = store.restore().await?;
-        let balances = Balances::default();
+        let standing = Shared::default();
         let (settlements, _) = broadcast::channel(SETTLEMENTS);
         let writer = Writer {
-            store,
+            store: Arc::clone(&store),
             clock,
             // A process that often dies young would never write one: each does soon.
             last_snapshot: 0,
             book: Some(book.clone()),
-            balances: Arc::clone(&balances),
+            standing: Arc::clone(&standing),
             settlements: settlements.clone(),
         };
         writer.publish_all(&book);
         let (jobs, queue) = mpsc::channel(QUEUE);
         tokio::spawn(writer.run(queue));
-        Ok((Self { jobs, balances, settlements }, book))
+        Ok((Self { jobs, store, standing, settlements }, book))
     }
 
     /// Does what an event says. When this returns `Ok`, it survives a crash and a loss of power: an overlay may be shown
@@ -99,8 +109,22 @@ impl Ledger {
 
     /// What is on an account, as of the last commit.
     pub fn balance(&self, account: &Account) -> Money {
-        let balances = self.balances.read().unwrap_or_else(PoisonError::into_inner);
-        balances.get(account).copied().unwrap_or_default()
+        let standing = self.standing.read().unwrap_or_else(PoisonError::into_inner);
+        standing.balances.get(account).copied().unwrap_or_default()
+    }
+
+    /// The number of a campaign's last payment, as of the last commit; 0 before the first.
+    pub fn last_payment(&self, campaign: CampaignId) -> u64 {
+        let standing = self.standing.read().unwrap_or_else(PoisonError::into_inner);
+        standing.payments.get(&campaign).copied().unwrap_or(0)
+    }
+
+    /// What was shown and what it cost, by campaign, channel, cohort and hour.
+    ///
+    /// # Errors
+    /// When the log cannot be read, or that would be more lines than anybody reads.
+    pub async fn report(&self, filter: &ReportFilter) -> Result<Vec<ReportRow>, LedgerStoreError> {
+        self.store.report(filter).await
     }
 
     /// What comes of slots, from now on, as they are released. Who falls far behind misses some.
@@ -114,7 +138,7 @@ struct Writer {
     clock: Clock,
     /// As the store has it; `None` when it may have something else.
     book: Option<Book>,
-    balances: Balances,
+    standing: Shared,
     settlements: broadcast::Sender<Settlement>,
     last_snapshot: u64,
 }
@@ -209,16 +233,20 @@ impl Writer {
     }
 
     fn publish_all(&self, book: &Book) {
-        let mut balances = self.balances.write().unwrap_or_else(PoisonError::into_inner);
-        balances.clear();
-        balances.extend(book.accounts().map(|(account, balance)| (account.clone(), balance)));
+        let mut standing = self.standing.write().unwrap_or_else(PoisonError::into_inner);
+        standing.balances = book.accounts().map(|(account, balance)| (account.clone(), balance)).collect();
+        standing.payments = book.payments().collect();
     }
 
     fn publish(&self, book: &Book, entries: &[Entry]) {
-        let accounts = entries.iter().flat_map(|entry| &entry.postings).flat_map(|p| [&p.debit, &p.credit]);
-        let mut balances = self.balances.write().unwrap_or_else(PoisonError::into_inner);
-        for account in accounts {
-            balances.insert(account.clone(), book.balance(account));
+        let mut standing = self.standing.write().unwrap_or_else(PoisonError::into_inner);
+        for entry in entries {
+            for account in entry.postings.iter().flat_map(|posting| [&posting.debit, &posting.credit]) {
+                standing.balances.insert(account.clone(), book.balance(account));
+            }
+            if let Event::Fund { campaign, number, .. } = entry.event {
+                standing.payments.insert(campaign, number);
+            }
         }
     }
 }

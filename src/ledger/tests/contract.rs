@@ -3,7 +3,7 @@
 use super::*;
 use crate::ledger::SqliteLedger;
 use crate::ledger::event::Entry;
-use crate::ledger::report::{HOUR_MILLIS, ReportFilter};
+use crate::ledger::report::{HOUR_MILLIS, MAX_ROWS, ReportFilter};
 use crate::ledger::store::{LedgerStore, LedgerStoreError};
 use crate::store::{Config, Store};
 
@@ -134,4 +134,25 @@ async fn a_database_that_does_not_wait_for_the_disk_is_refused() {
     sqlx::query("PRAGMA synchronous = NORMAL").execute(store.pool()).await.unwrap();
     let refused = SqliteLedger::open(store.pool()).await.unwrap_err();
     assert!(matches!(refused, LedgerStoreError::NotDurable(1)), "{refused}");
+}
+
+#[tokio::test]
+async fn a_report_that_is_too_long_is_refused() {
+    let config = Config { url: "sqlite::memory:".to_owned() };
+    let store = Store::open(&config, &std::env::temp_dir()).await.unwrap();
+    let ledger = SqliteLedger::open(store.pool()).await.unwrap();
+    let (_, log) = day();
+    ledger.append(&log[..6], None).await.unwrap();
+    // A display in each of as many hours as may be, after the two that there are.
+    let query = sqlx::query(
+        "WITH RECURSIVE n(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < ?2) \
+         INSERT INTO ledger_entry SELECT 100 + n, (n + 2) * ?1, body, slot, lot, 1000 + n, server, charged, earned \
+         FROM n, ledger_entry WHERE seq = 6",
+    );
+    let most = MAX_ROWS as i64;
+    query.bind(HOUR).bind(most - 1).execute(store.pool()).await.unwrap();
+    let some = ReportFilter { from: 2 * HOUR, to: i64::MAX, ..ReportFilter::default() };
+    assert_eq!(ledger.report(&some).await.unwrap().len(), MAX_ROWS);
+    let all = ReportFilter { from: 0, ..some };
+    assert!(matches!(ledger.report(&all).await, Err(LedgerStoreError::TooLong)));
 }

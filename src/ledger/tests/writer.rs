@@ -30,7 +30,9 @@ async fn sqlite() -> Arc<SqliteLedger> {
 async fn thousands_at_once_are_charged_once_each_and_the_rest_goes_back() {
     let (store, time) = (sqlite().await, Arc::new(AtomicI64::new(0)));
     let (ledger, _) = Ledger::start(store.clone(), at(&time)).await.unwrap();
+    assert_eq!(ledger.last_payment(CampaignId(1)), 0);
     ledger.submit(fund(1, 1, 1_000_000)).await.unwrap();
+    assert_eq!(ledger.last_payment(CampaignId(1)), 1);
     let sale = Event::Reserve(reservation("a", 1000, vec![lot(1, 100, 5000)]));
     let (slot, units) = reserved(ledger.submit(sale).await.unwrap());
     assert_eq!((units, left(&ledger)), (vec![6000], nanos(400_000)));
