@@ -165,7 +165,8 @@ fn serve(file: &ConfigFile, config: &Config, with_demo: bool) -> ExitCode {
             let signals = Signals::receive()?;
             let app = App::start(config, log).await?;
             if with_demo {
-                println!("{}", demo::begin(&app.directory, app.ports).await?);
+                let links = demo::begin(&app.directory, app.ports, &app.bookings, app.sale.as_ref()).await?;
+                println!("{links}");
             }
             signals.until_told(&app, file).await;
             app.shutdown().await;

@@ -113,7 +113,9 @@ pub struct Cpm(i64);
 
 /// A text that is no price.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no price for a thousand impressions: expected 0 to 1000 with at most six decimals, like \"2.50\"")]
+#[error(
+    "{0:?} is no price for a thousand impressions: expected 0 to 1000 with at most six decimals, like \"2.50\""
+)]
 pub struct InvalidCpm(String);
 
 impl Cpm {
@@ -224,7 +226,8 @@ mod tests {
 
     #[test]
     fn prices_are_read_as_they_are_written() {
-        for (text, micros) in [("0.00", 0), ("2.50", 2_500_000), ("0.000001", 1), ("1000.00", 1_000_000_000)] {
+        for (text, micros) in [("0.00", 0), ("2.50", 2_500_000), ("0.000001", 1), ("1000.00", 1_000_000_000)]
+        {
             let price: Cpm = text.parse().unwrap();
             assert_eq!((price.per_impression().as_nanos(), price.to_string().as_str()), (micros, text));
         }

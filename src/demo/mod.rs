@@ -1,5 +1,6 @@
 //! The demonstration: a clip with clock, flash and beep, published over real RTMP to this very server.
 
+mod advertisers;
 mod clip;
 mod publish;
 
@@ -8,7 +9,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::api::Ports;
 use crate::api::channels::{Directory, DirectoryError};
+use crate::booking::{BookingError, Bookings};
 use crate::media::ChannelName;
+use crate::sale::{self, Sale};
 use publish::publish;
 
 /// Two minutes of clock, flash and beep; how it was made is told in `media-fixtures/README.md`.
@@ -27,24 +30,42 @@ pub enum DemoError {
     /// Its channel cannot be made.
     #[error(transparent)]
     Channel(#[from] DirectoryError),
+    /// Its advertisers cannot book anything.
+    #[error("the demonstration's advertisers: {0}")]
+    Booking(#[from] BookingError),
+    /// Its slots cannot be set.
+    #[error(transparent)]
+    Sale(#[from] sale::AskError),
 }
 
 /// Where to look.
 #[derive(Debug)]
 pub struct Links(Ports);
 
-/// Makes the demonstration's channel, if there is none, and puts the clip on the air until the process ends.
+/// Makes the demonstration's channel, if there is none, puts the clip on the air until the process ends, and has
+/// advertisers compete for a slot every half a minute, if anything is sold.
 ///
 /// # Errors
 /// When the channel cannot be made or there is no RTMP listener.
-pub async fn begin(directory: &Directory, ports: Ports) -> Result<Links, DemoError> {
+pub async fn begin(
+    directory: &Directory,
+    ports: Ports,
+    bookings: &Bookings,
+    sale: Option<&Sale>,
+) -> Result<Links, DemoError> {
     let port = ports.rtmp.ok_or(DemoError::NoRtmp)?;
     let name: ChannelName = CHANNEL.parse().expect("a valid name");
     // The key of an earlier start is not known any more: only its digest is kept.
     let key = match directory.channel(&name) {
-        Some(_) => directory.rotate_key(name).await?,
-        None => directory.create(name, "The onair demonstration".to_owned()).await?,
+        Some(_) => directory.rotate_key(name.clone()).await?,
+        None => directory.create(name.clone(), "The onair demonstration".to_owned()).await?,
     };
+    if let Some(sale) = sale
+        && let Err(error) = advertisers::book(&name, bookings, sale).await
+    {
+        // There is no worker, for instance: all else is there to be seen.
+        tracing::warn!(%error, "the demonstration goes on without overlays");
+    }
     let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     tokio::spawn(publish(server, key.expose().to_owned()));
     Ok(Links(ports))

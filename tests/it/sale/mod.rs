@@ -23,7 +23,8 @@ const SIZE: (usize, usize) = (320, 180);
 /// The overlay is on exactly the frames that the cue tells, the first of them the first at or after its start, and every
 /// picture is there once.
 async fn check_pictures(viewer: &Viewer, cues: &[Value]) {
-    let mut times: Vec<i64> = viewer.packets().iter().filter(|packet| packet.is_video()).map(|p| p.dts).collect();
+    let mut times: Vec<i64> =
+        viewer.packets().iter().filter(|packet| packet.is_video()).map(|p| p.dts).collect();
     let decoded = decode(&viewer.recording(), ".flv", SIZE, number_and_overlay).await;
     assert_eq!(decoded.len(), times.len(), "{}: every picture is decoded", viewer.protocol);
     times.sort_unstable();
@@ -64,7 +65,10 @@ async fn a_cue_over_the_api_is_sold_shown_charged_settled_and_reported() {
     assert_eq!(over["sold"]["units"], json!([3]), "two viewers, and a fifth more that may join: {over}");
 
     let trace = &over["traces"][0];
-    assert_eq!((&trace["auction"]["audience"], &trace["auction"]["context"]["class"]), (&json!(2), &json!("server")));
+    assert_eq!(
+        (&trace["auction"]["audience"], &trace["auction"]["context"]["class"]),
+        (&json!(2), &json!("server"))
+    );
     let bids = trace["offers"][0]["bids"].as_array().expect("bids");
     let verdicts = trace["decision"]["verdicts"].as_array().expect("verdicts");
     let of = |campaign: u64| {
@@ -187,7 +191,8 @@ async fn what_nobody_buys_leaves_the_stream_as_it_is() {
     let over = stage.over(&cue, &mut viewers).await;
     assert_eq!(over["outcome"], json!({ "what": "no_bid" }), "{over}");
     let offer = &over["traces"][0]["offers"][0];
-    let passes = json!([{ "campaign": poor, "why": "budget" }, { "campaign": guided, "why": "server_counts" }]);
+    let passes =
+        json!([{ "campaign": poor, "why": "budget" }, { "campaign": guided, "why": "server_counts" }]);
     assert_eq!(offer["passes"], passes);
     assert_eq!(offer["bids"][0]["campaign"], below);
     assert_eq!(over["traces"][0]["decision"]["verdicts"][0]["why_not"], "below_floor");
@@ -195,7 +200,8 @@ async fn what_nobody_buys_leaves_the_stream_as_it_is() {
         viewer.frames(100).await;
         let sent: Vec<_> = Fixture::read(RECORDING).expected().into_iter().filter(|p| p.is_video()).collect();
         let got: Vec<_> = viewer.packets().into_iter().filter(|packet| packet.is_video()).collect();
-        let begins = sent.iter().position(|packet| packet.payload == got[0].payload).expect("its first picture");
+        let begins =
+            sent.iter().position(|packet| packet.payload == got[0].payload).expect("its first picture");
         for (place, packet) in got.iter().enumerate() {
             assert_eq!(packet.payload, sent[(begins + place) % sent.len()].payload, "picture {place}");
         }
@@ -210,7 +216,8 @@ async fn a_slot_that_ends_early_is_charged_for_what_was_shown_and_a_withdrawn_on
     let campaign = stage.campaign("5.00", "10.00", json!({})).await;
     let mut viewers = Viewer::of_each(&stage.server, "kitchen").await;
     let newest = viewers[0].frames(100).await.last().expect("frames").dts;
-    let withdrawn = stage.cue(json!({ "duration_ms": 2000, "start_ns": (newest + 20_000) * 1_000_000 })).await;
+    let withdrawn =
+        stage.cue(json!({ "duration_ms": 2000, "start_ns": (newest + 20_000) * 1_000_000 })).await;
     let cut = stage.cue(json!({ "duration_ms": 10_000 })).await;
     let delete = |cue: &str| format!("/api/v1/cues/{cue}");
     stage.operator("DELETE", &delete(&withdrawn), Value::Null, 204).await;
@@ -231,7 +238,11 @@ async fn a_slot_that_ends_early_is_charged_for_what_was_shown_and_a_withdrawn_on
     let over = stage.over(&cut, &mut viewers).await;
     assert_eq!(over["outcome"]["what"], "cut_short", "{over}");
     let last = over["shown"]["last_pts_ns"].as_i64().expect("shown") / 1_000_000;
-    assert!((newest + 1000 - 50..newest + 1000).contains(&last), "{last} is the last frame before {}", newest + 1000);
+    assert!(
+        (newest + 1000 - 50..newest + 1000).contains(&last),
+        "{last} is the last frame before {}",
+        newest + 1000
+    );
     assert_eq!(stage.show(&withdrawn).await["outcome"]["what"], "withdrawn");
     let settled = stage.settled(&cut, &mut viewers).await;
     assert_eq!(settled["settled"]["spent"], 2 * PRICE);
@@ -270,7 +281,12 @@ async fn b34_nobody_makes_money_who_is_not_allowed_to() {
         }
     }
     // The stream has no permission, and the broadcaster a budget.
-    let cue = Amf::object([("cue", "SpliceOut".into()), ("id", "1".into()), ("duration", 5.0.into()), ("time", 0.0.into())]);
+    let cue = Amf::object([
+        ("cue", "SpliceOut".into()),
+        ("id", "1".into()),
+        ("duration", 5.0.into()),
+        ("time", 0.0.into()),
+    ]);
     stage.say(&["onAdCue".into(), cue]).await;
     stage.server.until_counted("onair_sale_cues_refused_total", 1.0).await;
     let key = &stage.channel.key;

@@ -91,7 +91,11 @@ impl Stage {
         let path = format!("/api/v1/campaigns/{campaign}/creatives");
         let response = http::request(self.server.http, "POST", &path, &headers, &body).await;
         let (status, body) = (response.status, response.json().await);
-        assert_eq!((status, &body["state"], &body["ready"]), (201, &json!("approved"), &json!(true)), "{body}");
+        assert_eq!(
+            (status, &body["state"], &body["ready"]),
+            (201, &json!("approved"), &json!(true)),
+            "{body}"
+        );
     }
 
     /// Opens a slot; gives its cue's number.
@@ -141,7 +145,8 @@ impl Stage {
             }
             let cues = self.operator("GET", &path, Value::Null, 200).await;
             let mut ids = cues["cues"].as_array().expect("a list").iter();
-            let id = ids.find_map(|cue| cue["id"].as_str().filter(|id| !known.iter().any(|known| known == id)));
+            let id =
+                ids.find_map(|cue| cue["id"].as_str().filter(|id| !known.iter().any(|known| known == id)));
             if let Some(id) = id {
                 return id.to_owned();
             }
