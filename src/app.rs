@@ -15,12 +15,15 @@ use crate::api::{self, Api, Ports};
 use crate::auth::{AdminToken, StreamKeys, Studio, TokenError, Viewers};
 use crate::av::audio::AudioConverter;
 use crate::av::worker::{WorkerConverter, Workers};
+use crate::booking::{BookingStoreError, Bookings, SqliteBookings};
 use crate::chat::voucher::KeysError;
 use crate::chat::{self, Air, Chat, SqliteChat};
 use crate::clock;
 use crate::config::Config;
 use crate::context::{Context, Life};
 use crate::hub::{self, Hub, OnAir};
+use crate::ledger::store::LedgerStoreError;
+use crate::ledger::{Ledger, SqliteLedger, wall_clock};
 use crate::media::ChannelName;
 use crate::metrics::Metrics;
 use crate::net::socket;
@@ -70,6 +73,12 @@ pub enum StartError {
     /// The channels cannot be read.
     #[error(transparent)]
     Channels(#[from] ChannelStoreError),
+    /// The ledger cannot be read.
+    #[error("ledger: {0}")]
+    Ledger(#[from] LedgerStoreError),
+    /// What is booked cannot be read.
+    #[error("bookings: {0}")]
+    Bookings(#[from] BookingStoreError),
     /// The admin token cannot be read or made.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -156,6 +165,12 @@ impl App {
         let channels = SqliteChannels::new(store.pool());
         let directory = Arc::new(Directory::load(channels, hub.clone(), keys).await?);
 
+        let log_of_money = SqliteLedger::open(store.pool()).await?;
+        let (ledger, _) = Ledger::start(Arc::new(log_of_money), wall_clock()).await?;
+        let booked = SqliteBookings::new(store.pool());
+        let intake = Arc::new(overlays.clone());
+        let bookings = Bookings::load(&config.booking, booked, intake, ledger.clone()).await?;
+
         let chat = config.chat.enabled.then(|| {
             let parts = chat::Parts {
                 channels: Box::new(OnTheHub(hub.clone())),
@@ -175,6 +190,8 @@ impl App {
             token,
             studio,
             overlays,
+            bookings,
+            ledger,
             store: store.clone(),
             metrics: metrics.clone(),
             ports,

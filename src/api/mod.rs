@@ -22,9 +22,11 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
 
 use crate::auth::{AdminToken, Studio};
+use crate::booking::Bookings;
 use crate::context::Life;
 use crate::http::{RequestHost, for_everyone};
 use crate::hub::Hub;
+use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::overlay::Overlays;
 use crate::setting;
@@ -57,6 +59,10 @@ pub struct Api {
     pub studio: Studio,
     /// What is burned into programmes.
     pub overlays: Overlays,
+    /// Advertisers, campaigns, creatives.
+    pub bookings: Bookings,
+    /// The money.
+    pub ledger: Ledger,
     /// The database, asked for signs of life.
     pub store: Store,
     /// What `/metrics` shows.
@@ -97,14 +103,16 @@ fn document() -> OpenApi {
         .title("onair")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
-            "Channels of a live video server. Operators show the admin token as a bearer token, broadcasters the stream \
-             key of their channel.",
+            "Channels of a live video server, and what is advertised there. Operators show the admin token as a bearer token, \
+             broadcasters the stream key of their channel, advertisers their key. Amounts are decimal texts, exact to the \
+             nano, in the one currency of the server.",
         ))
         .build();
     let mut components = Components::new();
     let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     components.add_security_scheme("admin", scheme.clone());
-    components.add_security_scheme("stream_key", scheme);
+    components.add_security_scheme("stream_key", scheme.clone());
+    components.add_security_scheme("advertiser_key", scheme);
     OpenApiBuilder::new().info(info).components(Some(components)).build()
 }
 
