@@ -1,10 +1,14 @@
 //! The API for operators, pages and scripts; health and metrics; the pages themselves.
 
+mod advertisers;
 mod caller;
+mod campaigns;
 pub mod channels;
+mod creatives;
 mod health;
 mod overlays;
 mod pages;
+mod reports;
 mod server;
 mod studio;
 #[cfg(test)]
@@ -85,6 +89,20 @@ pub fn router(api: &Arc<Api>) -> Router {
         .routes(routes!(server::show))
         .routes(routes!(overlays::create).layer(DefaultBodyLimit::max(overlays::max_form(&api.overlays))))
         .routes(routes!(overlays::show, overlays::cancel))
+        .routes(routes!(advertisers::list, advertisers::create))
+        .routes(routes!(advertisers::show, advertisers::update, advertisers::delete))
+        .routes(routes!(advertisers::rotate_key))
+        .routes(routes!(campaigns::list, campaigns::create))
+        .routes(routes!(campaigns::show, campaigns::update, campaigns::delete))
+        .routes(routes!(campaigns::pay))
+        .routes(routes!(creatives::create).layer(DefaultBodyLimit::max(creatives::max_form(&api.bookings))))
+        .routes(routes!(creatives::show, creatives::delete))
+        .routes(routes!(creatives::image))
+        .routes(routes!(creatives::approve))
+        .routes(routes!(creatives::reject))
+        .routes(routes!(reports::of_all))
+        .routes(routes!(reports::of_campaign))
+        .routes(routes!(reports::of_channel))
         .split_for_parts();
     let document = Arc::new(document);
     let routes = routes

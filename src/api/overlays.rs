@@ -1,6 +1,6 @@
 //! Overlays over HTTP: an image onto a running broadcast, on the exact frame, and off it again.
 
-mod form;
+pub(super) mod form;
 mod view;
 
 use std::sync::Arc;
@@ -111,7 +111,7 @@ fn slot(api: &Api, id: OverlayId, headers: &HeaderMap) -> Result<Slot, ApiError>
 }
 
 /// The operator may, and so may the channel's broadcaster: with the stream key, or signed in to the studio.
-fn check(api: &Api, channel: &ChannelName, headers: &HeaderMap) -> Result<(), ApiError> {
+pub(super) fn check(api: &Api, channel: &ChannelName, headers: &HeaderMap) -> Result<(), ApiError> {
     let signed_in = api.studio.is_signed_in(channel, headers);
     let broadcasts = bearer(headers).is_some_and(|key| api.directory.opens(key, channel));
     if signed_in || broadcasts { Ok(()) } else { check_operator(api, headers) }
