@@ -46,6 +46,10 @@ pub struct App {
     pub ports: Ports,
     /// Comments, hearts and order.
     pub chat: Option<Chat>,
+    /// Advertisers, campaigns, creatives.
+    pub bookings: Bookings,
+    /// What is sold at cues, if anything is.
+    pub sale: Option<Sale>,
     context: Context,
     certificates: Option<Certificates>,
     http: http::Server,
@@ -75,6 +79,12 @@ pub enum StartError {
     /// The channels cannot be read.
     #[error(transparent)]
     Channels(#[from] ChannelStoreError),
+    /// The ledger cannot be read, or would not be durable.
+    #[error("ledger: {0}")]
+    Ledger(#[from] LedgerStoreError),
+    /// What is booked cannot be read.
+    #[error("bookings: {0}")]
+    Bookings(#[from] BookingStoreError),
     /// The admin token cannot be read or made.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -84,12 +94,6 @@ pub enum StartError {
     /// The keys by which other sites vouch for users cannot be read.
     #[error(transparent)]
     Keys(#[from] KeysError),
-    /// The ledger cannot be read, or would not be durable.
-    #[error("ledger: {0}")]
-    Ledger(#[from] LedgerStoreError),
-    /// What is booked cannot be read.
-    #[error(transparent)]
-    Bookings(#[from] BookingStoreError),
     /// The sale cannot take up where it left off.
     #[error("sale: {0}")]
     Sale(#[from] sale::StartError),
@@ -206,10 +210,10 @@ impl App {
             true => {
                 let parts = sale::Parts {
                     hub: hub.clone(),
-                    ledger,
+                    ledger: ledger.clone(),
                     book,
                     ledger_store,
-                    bookings,
+                    bookings: bookings.clone(),
                     overlays: overlays.clone(),
                     store: Arc::new(SqliteSale::new(store.pool())),
                     titles: titles(Arc::clone(&directory)),
@@ -228,6 +232,8 @@ impl App {
             studio,
             overlays,
             sale: sale.clone(),
+            bookings: bookings.clone(),
+            ledger,
             store: store.clone(),
             metrics: metrics.clone(),
             ports,
@@ -255,6 +261,8 @@ impl App {
             directory,
             ports,
             chat,
+            bookings,
+            sale,
             http: http::Server::new(&config.http, &metrics),
             rtmp: rtmp::Server::new(&config.rtmp, context.clone(), &metrics),
             context,

@@ -1,14 +1,16 @@
-//! Who is asking: the operator, or anybody.
+//! Who is asking: the operator, an advertiser, or anybody.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use http::request::Parts;
+use http::{HeaderMap, StatusCode};
 
 use super::{Api, Here};
 use crate::auth::bearer;
+use crate::booking::AdvertiserId;
 use crate::http::{ApiError, Connection, RequestHost};
 
 /// A request with the admin token; others are refused.
@@ -19,6 +21,53 @@ pub(super) struct Operator;
 pub(super) enum Caller {
     Operator,
     Anybody,
+}
+
+/// Who books: the operator, or an advertiser with the own key; others are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Booker {
+    Operator,
+    Advertiser(AdvertiserId),
+}
+
+impl Booker {
+    /// Whether the one of the advertiser's things is any business of the caller's. To others they are not there.
+    pub(super) fn may_see(self, advertiser: AdvertiserId) -> bool {
+        self == Self::Operator || self == Self::Advertiser(advertiser)
+    }
+
+    pub(super) fn is_operator(self) -> bool {
+        self == Self::Operator
+    }
+
+    /// Refuses advertisers what is the operator's.
+    pub(super) fn check_operator(self) -> Result<(), ApiError> {
+        if self.is_operator() {
+            return Ok(());
+        }
+        Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", "this is for the operator"))
+    }
+}
+
+impl FromRequestParts<Arc<Api>> for Booker {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
+        booker(api, &parts.headers).ok_or_else(|| {
+            let message = "send the admin token or the advertiser's key as Authorization: Bearer TOKEN";
+            ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
+                .with_header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"onair\""))
+        })
+    }
+}
+
+/// Who books, if it is anybody who may.
+pub(super) fn booker(api: &Api, headers: &HeaderMap) -> Option<Booker> {
+    let shown = bearer(headers)?;
+    if api.token.is(shown) {
+        return Some(Booker::Operator);
+    }
+    api.bookings.advertiser_for(shown).map(Booker::Advertiser)
 }
 
 impl FromRequestParts<Arc<Api>> for Caller {

@@ -1,11 +1,15 @@
 //! The API for operators, pages and scripts; health and metrics; the pages themselves.
 
+mod advertisers;
 mod caller;
+mod campaigns;
 pub mod channels;
+mod creatives;
 mod cues;
 mod health;
 mod overlays;
 mod pages;
+mod reports;
 mod server;
 mod studio;
 #[cfg(test)]
@@ -23,9 +27,11 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
 
 use crate::auth::{AdminToken, Studio};
+use crate::booking::Bookings;
 use crate::context::Life;
 use crate::http::{RequestHost, for_everyone};
 use crate::hub::Hub;
+use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::overlay::Overlays;
 use crate::sale::Sale;
@@ -61,6 +67,10 @@ pub struct Api {
     pub overlays: Overlays,
     /// What is sold at cues, if anything is.
     pub sale: Option<Sale>,
+    /// Advertisers, campaigns, creatives.
+    pub bookings: Bookings,
+    /// The money.
+    pub ledger: Ledger,
     /// The database, asked for signs of life.
     pub store: Store,
     /// What `/metrics` shows.
@@ -88,6 +98,20 @@ pub fn router(api: &Arc<Api>) -> Router {
         .routes(routes!(cues::veto))
         .routes(routes!(cues::hold_off))
         .routes(routes!(cues::settings, cues::set))
+        .routes(routes!(advertisers::list, advertisers::create))
+        .routes(routes!(advertisers::show, advertisers::update, advertisers::delete))
+        .routes(routes!(advertisers::rotate_key))
+        .routes(routes!(campaigns::list, campaigns::create))
+        .routes(routes!(campaigns::show, campaigns::update, campaigns::delete))
+        .routes(routes!(campaigns::pay))
+        .routes(routes!(creatives::create).layer(DefaultBodyLimit::max(creatives::max_form(&api.bookings))))
+        .routes(routes!(creatives::show, creatives::delete))
+        .routes(routes!(creatives::image))
+        .routes(routes!(creatives::approve))
+        .routes(routes!(creatives::reject))
+        .routes(routes!(reports::of_all))
+        .routes(routes!(reports::of_campaign))
+        .routes(routes!(reports::of_channel))
         .split_for_parts();
     let document = Arc::new(document);
     let routes = routes
@@ -106,14 +130,16 @@ fn document() -> OpenApi {
         .title("onair")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
-            "Channels of a live video server. Operators show the admin token as a bearer token, broadcasters the stream \
-             key of their channel.",
+            "Channels of a live video server, and what is advertised there. Operators show the admin token as a bearer token, \
+             broadcasters the stream key of their channel, advertisers their key. Amounts are decimal texts, exact to the \
+             nano, in the one currency of the server.",
         ))
         .build();
     let mut components = Components::new();
     let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     components.add_security_scheme("admin", scheme.clone());
-    components.add_security_scheme("stream_key", scheme);
+    components.add_security_scheme("stream_key", scheme.clone());
+    components.add_security_scheme("advertiser_key", scheme);
     OpenApiBuilder::new().info(info).components(Some(components)).build()
 }
 

@@ -1,6 +1,6 @@
 //! Overlays over HTTP: an image onto a running broadcast, on the exact frame, and off it again.
 
-mod form;
+pub(super) mod form;
 mod view;
 
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! The API as its callers meet it, without sockets.
 
 mod around;
+mod booking;
 mod overlays;
 
 use std::path::PathBuf;
@@ -14,10 +15,13 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
+use self::booking::Pretence;
 use super::channels::SqliteChannels;
 use super::*;
 use crate::auth::{StreamKeys, Studio};
+use crate::booking::{Config as BookingConfig, SqliteBookings};
 use crate::hub::{self, Dismissal, Protocol};
+use crate::ledger::{SqliteLedger, wall_clock};
 use crate::media::{AudioParams, Codec, Params, Track, TrackId, VideoParams};
 use crate::store;
 
@@ -50,6 +54,11 @@ impl Server {
         let workers = crate::av::worker::Workers::start(&no_workers, &metrics);
         let life = Life::default();
         let overlays = Overlays::new(&crate::overlay::Config::default(), workers, life.clone(), &metrics);
+        let log = SqliteLedger::open(store.pool()).await.unwrap();
+        let (ledger, _) = Ledger::start(Arc::new(log), wall_clock()).await.unwrap();
+        let booked = SqliteBookings::new(store.pool());
+        let booking = BookingConfig { report_k: 2, ..BookingConfig::default() };
+        let bookings = Bookings::load(&booking, booked, Arc::new(Pretence), ledger.clone()).await.unwrap();
         let api = Arc::new(Api {
             directory: Arc::new(directory),
             hub,
@@ -57,6 +66,8 @@ impl Server {
             studio,
             overlays,
             sale: None,
+            bookings,
+            ledger,
             store,
             metrics,
             ports: Ports { http: Some(8080), rtmp: Some(1935), ..Ports::default() },

@@ -189,6 +189,16 @@ impl Bookings {
         self.0.read().file(id)
     }
 
+    /// What a campaign may still reserve.
+    pub fn budget(&self, id: CampaignId) -> Money {
+        self.0.ledger.balance(&Account::Budget(id))
+    }
+
+    /// The number that a campaign's next payment has.
+    pub fn next_payment(&self, id: CampaignId) -> u64 {
+        self.0.ledger.last_payment(id).saturating_add(1)
+    }
+
     /// Tells of each change: the number rises.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.0.changes.subscribe()

@@ -41,9 +41,9 @@ pub(super) async fn read(mut form: Multipart, max_image: usize) -> Result<Reques
     while let Some(mut field) = form.next_field().await.map_err(unreadable)? {
         match field.name().unwrap_or_default() {
             "image" => image = Some(bytes(&mut field, max_image).await?),
-            "format" => format = Some(parse_format(&text(&mut field).await?)?),
-            "duration_ms" => duration = Some(parse_duration(&text(&mut field).await?)?),
-            "start_ns" => start = parse_start(&text(&mut field).await?)?,
+            "format" => format = Some(parse_format(&text(&mut field, LONGEST_VALUE).await?)?),
+            "duration_ms" => duration = Some(parse_duration(&text(&mut field, LONGEST_VALUE).await?)?),
+            "start_ns" => start = parse_start(&text(&mut field, LONGEST_VALUE).await?)?,
             _ => {
                 return Err(ApiError::invalid("the fields are image, format, duration_ms and start_ns"));
             }
@@ -58,13 +58,16 @@ pub(super) async fn read(mut form: Multipart, max_image: usize) -> Result<Reques
     Ok(Request { wanted, image })
 }
 
-const FORMATS: &str = "format: lower_third, corner, l_shape or double_box";
+/// The formats there are.
+pub(in crate::api) const FORMATS: &str = "format: lower_third, corner, l_shape or double_box";
 
-fn lacks(what: &str) -> ApiError {
+/// Refuses a form without a field.
+pub(in crate::api) fn lacks(what: &str) -> ApiError {
     ApiError::invalid(format!("{what} is missing"))
 }
 
-fn parse_format(text: &str) -> Result<Format, ApiError> {
+/// A format by its name.
+pub(in crate::api) fn parse_format(text: &str) -> Result<Format, ApiError> {
     let name: serde::de::value::StrDeserializer<'_, ValueError> = text.into_deserializer();
     Format::deserialize(name).map_err(|_| ApiError::invalid(FORMATS))
 }
@@ -85,7 +88,8 @@ fn parse_start(text: &str) -> Result<Option<MediaTime>, ApiError> {
     }
 }
 
-async fn bytes(field: &mut Field<'_>, most: usize) -> Result<Bytes, ApiError> {
+/// A file of so many bytes at most.
+pub(in crate::api) async fn bytes(field: &mut Field<'_>, most: usize) -> Result<Bytes, ApiError> {
     let mut bytes = Vec::new();
     while let Some(chunk) = field.chunk().await.map_err(unreadable)? {
         if bytes.len() + chunk.len() > most {
@@ -96,18 +100,20 @@ async fn bytes(field: &mut Field<'_>, most: usize) -> Result<Bytes, ApiError> {
     Ok(bytes.into())
 }
 
-async fn text(field: &mut Field<'_>) -> Result<String, ApiError> {
+/// A text of so many bytes at most.
+pub(in crate::api) async fn text(field: &mut Field<'_>, most: usize) -> Result<String, ApiError> {
     let mut bytes = Vec::new();
     while let Some(chunk) = field.chunk().await.map_err(unreadable)? {
         bytes.extend_from_slice(&chunk);
-        if bytes.len() > LONGEST_VALUE {
+        if bytes.len() > most {
             return Err(ApiError::invalid("a value is too long"));
         }
     }
     String::from_utf8(bytes).map_err(|_| ApiError::invalid("a value is not UTF-8"))
 }
 
-fn unreadable(error: MultipartError) -> ApiError {
+/// Refuses what is no form.
+pub(in crate::api) fn unreadable(error: MultipartError) -> ApiError {
     match error.status() {
         StatusCode::PAYLOAD_TOO_LARGE => too_large("the form is too large".to_owned()),
         _ => ApiError::bad_request("the form could not be read: send multipart/form-data"),

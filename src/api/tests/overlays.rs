@@ -2,10 +2,10 @@
 
 use super::*;
 
-const BOUNDARY: &str = "----onair";
+pub(super) const BOUNDARY: &str = "----onair";
 
 /// A form with these fields; `image` is a file.
-fn form(fields: &[(&str, &[u8])]) -> Vec<u8> {
+pub(super) fn form(fields: &[(&str, &[u8])]) -> Vec<u8> {
     let mut body = Vec::new();
     for (name, value) in fields {
         let file = if *name == "image" { "; filename=\"a.png\"" } else { "" };
