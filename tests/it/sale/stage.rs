@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use onair::clock;
 use onair::format::amf::Value as Amf;
 use onair::format::flv::file::Tag;
 use serde_json::{Value, json};
@@ -63,9 +64,9 @@ impl Stage {
         let advertiser =
             self.operator("POST", "/api/v1/advertisers", json!({ "name": "Soups & Co" }), 201).await;
         let path = format!("/api/v1/advertisers/{}/campaigns", advertiser["id"]);
-        let mut form = json!({
-            "name": "Soup", "cpm": cpm, "start": "2020-01-01T00:00:00Z", "end": "2100-01-01T00:00:00Z",
-        });
+        // So short a flight that its plan is in nobody's way.
+        let end = clock::rfc3339(clock::wall() + Duration::from_secs(300));
+        let mut form = json!({ "name": "Soup", "cpm": cpm, "start": "2020-01-01T00:00:00Z", "end": end });
         form.as_object_mut().expect("an object").extend(terms.as_object().cloned().unwrap_or_default());
         let id = self.operator("POST", &path, form, 201).await["id"].as_u64().expect("a number");
         self.creative(id, "lower_third").await;
