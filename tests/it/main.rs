@@ -1,6 +1,7 @@
 //! Everything that needs the whole server, or looks at the whole tree, in one binary: it links once.
 
 mod api;
+mod booking;
 mod cache;
 mod comments;
 mod fanout;
