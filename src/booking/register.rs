@@ -37,7 +37,11 @@ impl Register {
         }
         for (mut creative, file) in stored.creatives {
             creative.is_ready = ContentHash::of(&file) == creative.hash;
-            register.put_creative(creative, Some(file));
+            register.keep_creative(creative, Some(file));
+        }
+        let campaigns: Vec<CampaignId> = register.campaigns.keys().copied().collect();
+        for campaign in campaigns {
+            register.tell_campaign(campaign);
         }
         register
     }
@@ -98,10 +102,7 @@ impl Register {
     /// Adds a creative with its file, or changes one whose file stays.
     pub fn put_creative(&mut self, creative: Creative, file: Option<Bytes>) {
         let campaign = creative.campaign;
-        if let Some(file) = file {
-            self.files.insert(creative.id, Arc::new(creative.file(file)));
-        }
-        self.creatives.insert(creative.id, creative);
+        self.keep_creative(creative, file);
         self.tell_campaign(campaign);
     }
 
@@ -121,6 +122,13 @@ impl Register {
     /// Bytes of all files.
     pub fn file_bytes(&self) -> usize {
         self.files.values().map(|file| file.bytes.len()).sum()
+    }
+
+    fn keep_creative(&mut self, creative: Creative, file: Option<Bytes>) {
+        if let Some(file) = file {
+            self.files.insert(creative.id, Arc::new(creative.file(file)));
+        }
+        self.creatives.insert(creative.id, creative);
     }
 
     /// Gives a campaign its creatives as they stand.

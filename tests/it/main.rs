@@ -2,6 +2,7 @@
 
 mod api;
 mod audience;
+mod booking;
 mod cache;
 mod comments;
 mod cues;

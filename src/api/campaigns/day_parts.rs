@@ -62,6 +62,7 @@ impl DayPartsForm {
         for HoursForm { days: on, from, to } in &self.hours {
             let hours = ALL_DAY >> (24 - (to - from)) << from;
             for day in on {
+                // There are seven, numbered from 0.
                 days[*day as usize] |= hours;
             }
         }

@@ -80,6 +80,11 @@ impl Process {
         server::make_channel(self.http, &self.token, name).await
     }
 
+    /// What operators show.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Where its data is.
     pub fn data(&self) -> PathBuf {
         self.directory.path().join("data")
