@@ -11,7 +11,7 @@
 //! | [`posts`] | a batch of events as bytes, made once for all viewers |
 //! | [`store`], `writer` | how rooms are kept: what was acknowledged is there after a crash |
 //! | `admission`, [`voucher`] | who is at the door |
-//! | `hall`, `server` | a room with its connections; all rooms |
+//! | `hall`, `line`, `server` | a room with its connections; one viewer's way out; all rooms |
 //! | `serve`, `conversation`, `sse` | the routes; WebSocket; event stream and POST |
 
 pub mod config;
@@ -37,6 +37,7 @@ pub mod words;
 mod admission;
 mod conversation;
 mod hall;
+mod line;
 mod metrics;
 mod serve;
 mod server;

@@ -173,7 +173,7 @@ async fn handshake(
     let cookie = cookie(&shared, &caller, connection.is_secure());
     connection.bound_send(SEND_BUFFER, UNSENT);
     let upgrade = Upgrade::new(move |io, read| async move {
-        let mut conversation = Conversation::new(io, &read, shared.config.max_message_size);
+        let conversation = Conversation::new(io, &read, shared.config.max_message_size);
         let ended = conversation.run(&shared, &name, &caller).await;
         if let Err(error) = ended {
             tracing::debug!(%error, channel = %name, "a viewer's connection ended");

@@ -1,5 +1,6 @@
 //! The same room where WebSockets are blocked: events over an event stream, requests by POST.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -85,7 +86,7 @@ pub(super) async fn listen(
             };
             let (slices, last) = match delivery {
                 Ok(delivery) => (delivery.slices, delivery.last),
-                Err(_) => (vec![Bytes::from_static(b":\n\n")], false),
+                Err(_) => (VecDeque::from([Bytes::from_static(b":\n\n")]), false),
             };
             for slice in slices {
                 if deliveries.send(slice).await.is_err() {
