@@ -164,7 +164,8 @@ pub enum Event {
     Comment(Comment),
     /// A comment is gone.
     Deleted {
-        /// This event's number.
+        /// This event's number; 0, and not told, ahead of its turn.
+        #[serde(skip_serializing_if = "is_zero")]
         seq: Seq,
         /// Which comment.
         comment: Seq,
@@ -356,6 +357,11 @@ pub struct Welcome {
     pub began_at: Option<i64>,
     /// The last comments, the newest last.
     pub comments: Vec<Comment>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_zero(seq: &Seq) -> bool {
+    *seq == 0
 }
 
 impl Event {

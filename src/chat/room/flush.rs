@@ -183,6 +183,15 @@ impl Room {
         self.post(Posted { seq, json, audience: Audience::Everyone });
     }
 
+    /// Tells of a comment's deletion at once where the event has to wait for comments that are being stored. The comment itself is not
+    /// behind this: it was found, so it went out, or will with the next batch. Who comes back gets the event that has its turn.
+    pub(super) fn hurry_deletion(&mut self, comment: Seq) {
+        if !self.outbox.staged.is_empty() {
+            let json = Event::Deleted { seq: 0, comment }.json();
+            self.outbox.events.push(Arc::new(Posted { seq: 0, json, audience: Audience::Everyone }));
+        }
+    }
+
     pub(super) fn post_rules(&mut self) {
         let rules = self.rules();
         self.announce(|seq| Event::Rules { seq, rules });
