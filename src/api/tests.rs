@@ -17,6 +17,7 @@ use tower::ServiceExt as _;
 use super::channels::SqliteChannels;
 use super::*;
 use crate::auth::{StreamKeys, Studio};
+use crate::chat::Chat;
 use crate::hub::{self, Dismissal, Protocol};
 use crate::media::{AudioParams, Codec, Params, Track, TrackId, VideoParams};
 use crate::store;
@@ -73,7 +74,7 @@ impl Server {
 
     async fn send_raw(&self, mut request: Request) -> (StatusCode, String) {
         request.extensions_mut().insert(RequestHost::from_authority("live.example:8080"));
-        let router = router(&self.api).merge(admin_router(&self.api));
+        let router = router(&self.api, Some(Chat::document())).merge(admin_router(&self.api));
         let response = router.oneshot(request).await.unwrap();
         let status = response.status();
         let body = response.into_body().collect().await.unwrap().to_bytes();
