@@ -63,6 +63,15 @@ tone() {
     echo "$1.flv"
 }
 
+# surround: makes aac-51.flv, whose speakers beep at different seconds; the one for the depths and the two behind are silent.
+surround() {
+    local beep="0.3*sin(2*PI*%s*t)*lt(mod(t+%s\\,%s)\\,0.1)" left right middle
+    # shellcheck disable=SC2059 # the format is the one above
+    left="$(printf "$beep" 880 0 2)" right="$(printf "$beep" 660 0 1)" middle="$(printf "$beep" 1000 1 2)"
+    "${ffmpeg[@]}" -f lavfi -i "aevalsrc=$left|$right|$middle|0|0|0:s=48000:d=6:c=5.1" -c:a aac -b:a 128k "${exact[@]}" aac-51.flv
+    echo aac-51.flv
+}
+
 # bench: makes bench-sound.aac, which `onair bench` publishes over and over.
 bench() {
     "${ffmpeg[@]}" -f lavfi -i "anoisesrc=d=2:c=pink:r=48000:a=0.4:seed=1" -f lavfi -i "aevalsrc=0.2*sin(2*PI*330*t):s=48000:d=2" \
@@ -72,6 +81,7 @@ bench() {
 
 fixtures() {
     bench
+    surround
     tone tone       2 48000 1
     tone tone-44100 2 44100 2
     local coder=("${ffmpeg[@]}")

@@ -244,7 +244,7 @@ impl App {
         let mut routes = Router::new()
             .merge(http_flv::router(&config.flv, context.clone()))
             .merge(hls::router(&config.hls, context.clone(), &metrics))
-            .merge(api::router(&api));
+            .merge(api::router(&api, chat.is_some().then(Chat::document)));
         if let Some(webrtc) = &webrtc {
             routes = routes.merge(webrtc.router());
         }

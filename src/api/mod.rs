@@ -83,9 +83,9 @@ pub struct Api {
     pub life: Life,
 }
 
-/// Pages and API.
-pub fn router(api: &Arc<Api>) -> Router {
-    let (routes, document) = OpenApiRouter::with_openapi(document())
+/// Pages and API. `others` describes the routes of other parts.
+pub fn router(api: &Arc<Api>, others: Option<OpenApi>) -> Router {
+    let (routes, mut document) = OpenApiRouter::with_openapi(document())
         .routes(routes!(channels::list, channels::create))
         .routes(routes!(channels::show, channels::update, channels::delete))
         .routes(routes!(channels::rotate_key))
@@ -113,6 +113,9 @@ pub fn router(api: &Arc<Api>) -> Router {
         .routes(routes!(reports::of_campaign))
         .routes(routes!(reports::of_channel))
         .split_for_parts();
+    if let Some(others) = others {
+        document.merge(others);
+    }
     let document = Arc::new(document);
     let routes = routes
         .route("/api/openapi.json", axum::routing::get(move || async move { Json(document) }))

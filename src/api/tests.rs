@@ -20,6 +20,7 @@ use super::channels::SqliteChannels;
 use super::*;
 use crate::auth::{StreamKeys, Studio};
 use crate::booking::{Config as BookingConfig, SqliteBookings};
+use crate::chat::Chat;
 use crate::hub::{self, Dismissal, Protocol};
 use crate::ledger::{SqliteLedger, wall_clock};
 use crate::media::{AudioParams, Codec, Params, Track, TrackId, VideoParams};
@@ -85,7 +86,7 @@ impl Server {
 
     async fn send_raw(&self, mut request: Request) -> (StatusCode, String) {
         request.extensions_mut().insert(RequestHost::from_authority("live.example:8080"));
-        let router = router(&self.api).merge(admin_router(&self.api));
+        let router = router(&self.api, Some(Chat::document())).merge(admin_router(&self.api));
         let response = router.oneshot(request).await.unwrap();
         let status = response.status();
         let body = response.into_body().collect().await.unwrap().to_bytes();

@@ -83,7 +83,12 @@ impl Shared {
     ///
     /// # Errors
     /// When a voucher or an invitation does not hold.
-    pub fn arrival(&self, channel: &ChannelName, caller: &Caller, join: &Join) -> Result<Arrival, Refused> {
+    pub async fn arrival(
+        &self,
+        channel: &ChannelName,
+        caller: &Caller,
+        join: &Join,
+    ) -> Result<Arrival, Refused> {
         let refused = |message: String| Refused::new(Refusal::BadToken, message);
         let mut visitor = Visitor {
             user: UserId(self.viewers.public(caller.viewer)),
@@ -94,7 +99,7 @@ impl Shared {
         };
         if let Some(token) = join.token.as_deref().filter(|_| !caller.is_broadcaster) {
             let voucher =
-                self.vouchers().check(token, channel).map_err(|error| refused(error.to_string()))?;
+                self.keys.check(token, channel).await.map_err(|error| refused(error.to_string()))?;
             visitor.user = UserId(self.viewers.public_of_subject(&voucher.issuer, &voucher.subject));
             visitor.role = Role::Member;
             visitor.name = voucher.name;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use http::Uri;
 use serde::{Deserialize, Serialize};
 
 use super::pace::Pace;
@@ -80,6 +81,8 @@ pub struct Config {
     /// The file with the keys by which embedding sites vouch for users, a JSON Web Key Set.
     #[serde(with = "setting::optional_path")]
     pub jwks: Option<PathBuf>,
+    /// Where an embedding site publishes these keys instead, an `https` or `http` URL; empty for nowhere.
+    pub jwks_url: String,
     /// What a voucher's `iss` must be; empty for any.
     pub token_issuer: String,
     /// What a voucher's `aud` must name.
@@ -117,6 +120,7 @@ impl Default for Config {
             retention: Duration::from_secs(90 * 24 * 60 * 60),
             origins: Vec::new(),
             jwks: None,
+            jwks_url: String::new(),
             token_issuer: String::new(),
             token_audience: "onair".to_owned(),
         }
@@ -158,13 +162,25 @@ impl Config {
             problems
                 .push(("blocked_words", format!("expected words of at most {MAX_WORD_CHARS} characters")));
         }
-        if self.jwks.is_some() && self.token_audience.is_empty() {
+        if !self.jwks_url.is_empty() && self.jwks_url().is_none() {
+            problems.push(("jwks_url", "expected an https or http URL with a host".to_owned()));
+        }
+        if !self.jwks_url.is_empty() && self.jwks.is_some() {
+            problems.push(("jwks_url", "chat.jwks is set too: expected one of them".to_owned()));
+        }
+        if (self.jwks.is_some() || !self.jwks_url.is_empty()) && self.token_audience.is_empty() {
             problems.push((
                 "token_audience",
                 "expected a name: vouchers for other services must not hold here".to_owned(),
             ));
         }
         problems
+    }
+
+    /// Where keys are fetched from, if anywhere.
+    pub fn jwks_url(&self) -> Option<Uri> {
+        let url: Uri = self.jwks_url.parse().ok()?;
+        (matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some()).then_some(url)
     }
 
     /// How fast one person may comment.

@@ -10,10 +10,10 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::admission::Caller;
 use super::event::{Event, Farewell};
-use super::hall::{Delivery, Feed};
+use super::hall::Feed;
+use super::line::Happened;
 use super::message::Request;
 use super::metrics::Way;
-use super::posts::Framing;
 use super::room::Refused;
 use super::server::Shared;
 use crate::clock;
@@ -35,15 +35,6 @@ const READ: usize = 512;
 pub(super) struct Conversation {
     io: Box<dyn Duplex>,
     decoder: Decoder,
-    /// When the other end sent something last.
-    heard: Instant,
-}
-
-/// What happened first.
-enum Happened {
-    Delivery(Delivery),
-    Read(usize),
-    Quiet,
 }
 
 impl Conversation {
@@ -51,20 +42,27 @@ impl Conversation {
     pub fn new(io: Box<dyn Duplex>, read: &[u8], max_message: usize) -> Self {
         let mut decoder = Decoder::new(max_message);
         decoder.receive(read);
-        Self { io, decoder, heard: clock::monotonic().into() }
+        Self { io, decoder }
     }
 
     /// Talks until one side leaves.
     ///
     /// # Errors
     /// When the connection breaks.
-    pub async fn run(&mut self, shared: &Arc<Shared>, name: &ChannelName, caller: &Caller) -> io::Result<()> {
+    pub async fn run(mut self, shared: &Arc<Shared>, name: &ChannelName, caller: &Caller) -> io::Result<()> {
         let Ok(joined) = timeout(JOIN_TIMEOUT, Box::pin(self.join(shared, name, caller))).await else {
-            return self.end(1008).await;
+            return end(&mut self.io, 1008).await;
         };
-        let Some(feed) = joined? else { return Ok(()) };
+        let Some(mut feed) = joined? else { return Ok(()) };
         let _connected = shared.metrics.connected(Way::WebSocket);
-        self.attend(feed).await
+        let Self { io, decoder } = self;
+        // From here on the room writes to the connection.
+        feed.line().attach(io);
+        let Some(code) = attend(&mut feed, decoder).await? else { return Ok(()) };
+        let Some((mut io, begun)) = feed.line().detach() else { return Ok(()) };
+        drop(feed);
+        vectored::write_all(&mut io, begun).await?;
+        end(&mut io, code).await
     }
 
     /// Waits for the first message and comes in; `None` when that comes to nothing and was said so.
@@ -79,7 +77,7 @@ impl Conversation {
                 Ok(Some(Incoming::Text(text))) => break text,
                 Ok(Some(Incoming::Ping(payload))) => self.io.write_all(&websocket::pong(&payload)).await?,
                 Ok(Some(Incoming::Pong)) => {}
-                Ok(Some(Incoming::Close)) => return self.end(1000).await.map(|()| None),
+                Ok(Some(Incoming::Close)) => return end(&mut self.io, 1000).await.map(|()| None),
                 Ok(None) => {
                     let mut buffer = [0; READ];
                     let length = self.io.read(&mut buffer).await?;
@@ -88,65 +86,21 @@ impl Conversation {
                     }
                     self.decoder.receive(&buffer[..length]);
                 }
-                Err(error) => return self.end(error.code()).await.map(|()| None),
+                Err(error) => return end(&mut self.io, error.code()).await.map(|()| None),
             }
         };
         let join = match Request::parse(&text) {
             Ok(Request::Join(join)) => join,
             Ok(_) | Err(_) => {
                 self.send(&Event::Bye { code: Farewell::NoJoin, reconnect: false }).await?;
-                return self.end(1008).await.map(|()| None);
+                return end(&mut self.io, 1008).await.map(|()| None);
             }
         };
         match shared.enter(name, caller, &join).await {
             Ok(feed) => Ok(Some(feed)),
             Err(refused) => {
                 self.send(&refusal(refused)).await?;
-                self.end(1008).await.map(|()| None)
-            }
-        }
-    }
-
-    /// Passes on what either side says until one leaves.
-    async fn attend(&mut self, mut feed: Feed) -> io::Result<()> {
-        self.heard = clock::monotonic().into();
-        let mut asked: Option<Instant> = None;
-        loop {
-            while let Some(message) = self.decoder.poll().transpose() {
-                match message {
-                    Ok(Incoming::Text(text)) => feed.say(&text),
-                    Ok(Incoming::Ping(payload)) => self.io.write_all(&websocket::pong(&payload)).await?,
-                    Ok(Incoming::Pong) => {}
-                    Ok(Incoming::Close) => return self.end(1000).await,
-                    Err(error) => return self.end(FrameError::code(error)).await,
-                }
-            }
-            let mut buffer = [0; READ];
-            let quiet_at = asked.unwrap_or(self.heard) + PING_INTERVAL;
-            let happened = tokio::select! {
-                delivery = feed.next(Framing::WebSocket) => Happened::Delivery(delivery),
-                read = self.io.read(&mut buffer) => Happened::Read(read?),
-                () = sleep_until(quiet_at) => Happened::Quiet,
-            };
-            match happened {
-                Happened::Delivery(delivery) => {
-                    vectored::write_all(&mut self.io, delivery.slices.into()).await?;
-                    if delivery.last {
-                        drop(feed);
-                        return self.end(1008).await;
-                    }
-                }
-                Happened::Read(0) => return Ok(()),
-                Happened::Read(length) => {
-                    self.heard = clock::monotonic().into();
-                    asked = None;
-                    self.decoder.receive(&buffer[..length]);
-                }
-                Happened::Quiet if asked.is_some() => return Err(io::ErrorKind::TimedOut.into()),
-                Happened::Quiet => {
-                    asked = Some(clock::monotonic().into());
-                    self.io.write_all(&websocket::ping()).await?;
-                }
+                end(&mut self.io, 1008).await.map(|()| None)
             }
         }
     }
@@ -156,20 +110,56 @@ impl Conversation {
         websocket::write_text(&event.json(), &mut frame);
         self.io.write_all(&frame).await
     }
+}
 
-    /// Says goodbye, and gives the other end a moment to hear it.
-    async fn end(&mut self, code: u16) -> io::Result<()> {
-        self.io.write_all(&websocket::close(code)).await?;
-        self.io.shutdown().await?;
-        let io = &mut self.io;
-        let heard_out = async {
-            let mut scrap = [0; READ];
-            while io.read(&mut scrap).await.is_ok_and(|length| length > 0) {}
+/// Passes on what either side says until one leaves; gives the code to say goodbye with, if there is anybody to hear it.
+async fn attend(feed: &mut Feed, mut decoder: Decoder) -> io::Result<Option<u16>> {
+    let mut heard: Instant = clock::monotonic().into();
+    let mut asked: Option<Instant> = None;
+    loop {
+        while let Some(message) = decoder.poll().transpose() {
+            match message {
+                Ok(Incoming::Text(text)) => feed.say(&text),
+                Ok(Incoming::Ping(payload)) => feed.line().send(websocket::pong(&payload)),
+                Ok(Incoming::Pong) => {}
+                Ok(Incoming::Close) => return Ok(Some(1000)),
+                Err(error) => return Ok(Some(FrameError::code(error))),
+            }
+        }
+        let mut buffer = [0; READ];
+        let quiet_at = asked.unwrap_or(heard) + PING_INTERVAL;
+        let happened = tokio::select! {
+            happened = feed.talk(&mut buffer) => Some(happened?),
+            () = sleep_until(quiet_at) => None,
         };
-        // Bytes that arrive after the socket is closed would make the kernel throw our last ones away.
-        drop(timeout(GOODBYE, heard_out).await);
-        Ok(())
+        match happened {
+            Some(Happened::Last) => return Ok(Some(1008)),
+            Some(Happened::Read(0)) => return Ok(None),
+            Some(Happened::Read(length)) => {
+                heard = clock::monotonic().into();
+                asked = None;
+                decoder.receive(&buffer[..length]);
+            }
+            None if asked.is_some() => return Err(io::ErrorKind::TimedOut.into()),
+            None => {
+                asked = Some(clock::monotonic().into());
+                feed.line().send(websocket::ping());
+            }
+        }
     }
+}
+
+/// Says goodbye, and gives the other end a moment to hear it.
+async fn end(io: &mut Box<dyn Duplex>, code: u16) -> io::Result<()> {
+    io.write_all(&websocket::close(code)).await?;
+    io.shutdown().await?;
+    let heard_out = async {
+        let mut scrap = [0; READ];
+        while io.read(&mut scrap).await.is_ok_and(|length| length > 0) {}
+    };
+    // Bytes that arrive after the socket is closed would make the kernel throw our last ones away.
+    drop(timeout(GOODBYE, heard_out).await);
+    Ok(())
 }
 
 /// The refusal of somebody who wants to come in.

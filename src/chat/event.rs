@@ -4,24 +4,28 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::message::{Act, Seq};
 use super::person::{Role, UserId};
 
 /// A comment, as it is shown and kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Comment {
     /// Its number in the room.
     pub seq: Seq,
     /// Who wrote it.
+    #[schema(value_type = String)]
     pub user: UserId,
     /// What the author was called.
+    #[schema(value_type = String)]
     pub name: Arc<str>,
     /// The author's badge.
     pub role: Role,
     /// The author's colour, a step of 24 around the wheel.
     pub hue: u16,
     /// One line of text; never markup.
+    #[schema(value_type = String)]
     pub text: Arc<str>,
     /// The media time that the author was seeing; absent while nothing was on the air.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -33,9 +37,11 @@ pub struct Comment {
     pub reply_to: Option<Quote>,
     /// Hashtags, normalised, without `#`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
     pub hashtags: Vec<Arc<str>>,
     /// Who is named in it with `@`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
     pub mentions: Vec<UserId>,
     /// Only moderators see it, and the author, who does not see this.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -43,15 +49,18 @@ pub struct Comment {
 }
 
 /// The beginning of a comment that is answered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Quote {
     /// Its number.
     pub seq: Seq,
     /// Who wrote it.
+    #[schema(value_type = String)]
     pub user: UserId,
     /// What the author was called.
+    #[schema(value_type = String)]
     pub name: Arc<str>,
     /// How it begins.
+    #[schema(value_type = String)]
     pub text: Arc<str>,
 }
 
@@ -164,7 +173,8 @@ pub enum Event {
     Comment(Comment),
     /// A comment is gone.
     Deleted {
-        /// This event's number.
+        /// This event's number; 0, and not told, ahead of its turn.
+        #[serde(skip_serializing_if = "is_zero")]
         seq: Seq,
         /// Which comment.
         comment: Seq,
@@ -356,6 +366,11 @@ pub struct Welcome {
     pub began_at: Option<i64>,
     /// The last comments, the newest last.
     pub comments: Vec<Comment>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_zero(seq: &Seq) -> bool {
+    *seq == 0
 }
 
 impl Event {

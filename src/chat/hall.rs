@@ -1,18 +1,20 @@
 //! A room with its connections: hands messages in, events out, and records to the store.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
-use tokio::sync::broadcast::error::{RecvError, TryRecvError};
-use tokio::sync::{Notify, broadcast, mpsc};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::{JoinSet, unconstrained, yield_now};
 
 use super::Shared;
 use super::event::{Event, Farewell};
+use super::line::{Delivery, Happened, Line};
 use super::message::Join;
 use super::now::Now;
-use super::person::Role;
 use super::posts::{Framing, Posts};
 use super::room::{Arrival, Batch, Counts, Output, Record, Refused, Room, SessionId};
 use super::sampling::Reader;
@@ -24,52 +26,34 @@ use crate::media::ChannelName;
 const LOOK: Duration = Duration::from_secs(1);
 /// How long an empty room stays in memory.
 const LINGER: Duration = Duration::from_secs(300);
-/// Slices of batches that go into one write.
-const MAX_MERGED: usize = 16;
-/// What may wait for one connection beside the room's events. More than anybody needs who comes back; who does not read
-/// it has to come back once more.
-const MAX_LETTERS: usize = 2 << 20;
+/// Viewers who are handed a batch before other tasks have their turn: some hundred microseconds.
+const AT_ONCE: usize = 32;
+/// Rooms with more viewers than this hand out on several processors.
+const MANY: usize = 1000;
 
 /// A room in memory.
 pub(super) struct Hall {
     name: ChannelName,
     shared: Arc<Shared>,
     inner: Mutex<Inner>,
-    posts: broadcast::Sender<Arc<Posts>>,
     /// Something happened: the pump looks when it has to act next.
     wake: Notify,
 }
 
 struct Inner {
     room: Room,
-    mailboxes: HashMap<SessionId, Arc<Mailbox>>,
+    /// In the order in which they came, as they lie in memory: to hand out goes through all of them.
+    lines: BTreeMap<SessionId, Arc<Line>>,
     counted: Counts,
     /// Out of memory: another one has to be made.
     closed: bool,
 }
 
-/// What waits for one connection alone.
-#[derive(Debug, Default)]
-struct Mailbox {
-    letters: Mutex<Letters>,
-    arrived: Notify,
-}
-
-#[derive(Debug, Default)]
-struct Letters {
-    queue: VecDeque<Bytes>,
-    bytes: usize,
-    role: Option<Role>,
-    /// The connection ends after these.
-    last: bool,
-}
-
 impl Hall {
     /// A room, and the task that flushes it.
     pub fn open(name: ChannelName, room: Room, shared: Arc<Shared>) -> Arc<Self> {
-        let posts = broadcast::Sender::new(shared.config.max_behind);
-        let inner = Inner { room, mailboxes: HashMap::new(), counted: Counts::default(), closed: false };
-        let hall = Arc::new(Self { name, shared, inner: Mutex::new(inner), posts, wake: Notify::new() });
+        let inner = Inner { room, lines: BTreeMap::new(), counted: Counts::default(), closed: false };
+        let hall = Arc::new(Self { name, shared, inner: Mutex::new(inner), wake: Notify::new() });
         hall.look(&mut hall.lock());
         hall.shared.metrics.rooms.inc();
         tokio::spawn(Arc::clone(&hall).pump());
@@ -85,21 +69,19 @@ impl Hall {
         if inner.closed {
             return Ok(None);
         }
-        let mailbox = Arc::new(Mailbox::default());
-        // Before the room is asked: what comes after its answer is not missed.
-        let posts = self.posts.subscribe();
-        if inner.mailboxes.is_empty() {
+        if inner.lines.is_empty() {
             // Nobody was here to be told what is on the air.
             self.look(&mut inner);
         }
         let now = self.shared.now();
         let entered = inner.room.enter(arrival, join, now)?;
-        inner.mailboxes.insert(entered.session, Arc::clone(&mailbox));
+        let reader = Reader::new(entered.user, entered.seen, entered.role.moderates());
+        let line = Arc::new(Line::new(reader));
+        inner.lines.insert(entered.session, Arc::clone(&line));
         self.work(&mut inner);
         drop(inner);
         self.wake.notify_one();
-        let reader = Reader::new(entered.user, entered.seen, entered.role.moderates());
-        Ok(Some(Feed { hall: Arc::clone(self), session: entered.session, reader, posts, mailbox }))
+        Ok(Some(Feed { hall: Arc::clone(self), session: entered.session, line }))
     }
 
     /// A connection's message.
@@ -127,7 +109,7 @@ impl Hall {
 
     fn leave(self: &Arc<Self>, session: SessionId) {
         let mut inner = self.lock();
-        inner.mailboxes.remove(&session);
+        inner.lines.remove(&session);
         inner.room.leave(session, self.shared.now());
         self.work(&mut inner);
         drop(inner);
@@ -141,7 +123,7 @@ impl Hall {
         let mut is_leaving = false;
         loop {
             let now = clock::monotonic();
-            let (batch, wait) = {
+            let (batch, lines, wait) = {
                 let mut inner = self.lock();
                 if now.saturating_duration_since(looked) >= LOOK {
                     looked = now;
@@ -160,10 +142,14 @@ impl Hall {
                 let longest = if is_idle { LINGER } else { LOOK };
                 let uptime = self.shared.now().uptime;
                 let due = inner.room.next_timeout().map_or(longest, |at| at.saturating_sub(uptime));
-                (batch, due.min(longest))
+                // Who comes in later has had these events by the welcome.
+                let lines = if batch.events.is_empty() { Vec::new() } else { inner.all_lines() };
+                (batch, lines, due.min(longest))
             };
-            // Outside of the lock: ten thousand are woken. Who comes in meanwhile has had these events by the welcome.
-            self.send(batch);
+            if self.hand_out(batch, lines).await {
+                self.lock().room.handed_out(clock::monotonic().saturating_duration_since(now));
+                continue;
+            }
             tokio::select! {
                 () = self.wake.notified() => {}
                 () = tokio::time::sleep(wait) => {}
@@ -195,25 +181,25 @@ impl Hall {
         while let Some(output) = inner.room.poll() {
             match output {
                 Output::Direct { session, json } => {
-                    if let Some(mailbox) = inner.mailboxes.get(&session) {
-                        mailbox.put(json);
+                    if let Some(line) = inner.lines.get(&session) {
+                        line.put(json);
                     }
                 }
                 Output::Close { session } => {
-                    if let Some(mailbox) = inner.mailboxes.get(&session) {
-                        mailbox.close();
+                    if let Some(line) = inner.lines.get(&session) {
+                        line.close();
                     }
                 }
                 Output::Role { session, role } => {
-                    if let Some(mailbox) = inner.mailboxes.get(&session) {
-                        mailbox.set_role(role);
+                    if let Some(line) = inner.lines.get(&session) {
+                        line.reads_everything(role.moderates());
                     }
                 }
                 Output::Invite { session, id } => {
-                    if let Some(mailbox) = inner.mailboxes.get(&session)
+                    if let Some(line) = inner.lines.get(&session)
                         && let Some(token) = self.shared.invitation(&self.name)
                     {
-                        mailbox.put(Event::Invite { id, token }.json());
+                        line.put(Event::Invite { id, token }.json());
                     }
                 }
                 Output::Store { ticket, record } => self.keep(inner, ticket, record),
@@ -234,14 +220,42 @@ impl Hall {
         }
     }
 
-    fn send(&self, batch: Batch) {
+    /// Tells what is counted to whoever reads that, and events to all viewers; `false` when there are none.
+    async fn hand_out(self: &Arc<Self>, batch: Batch, mut lines: Vec<Arc<Line>>) -> bool {
         let Batch { events, signals } = batch;
         for signal in signals {
             // Nobody need listen.
             drop(self.shared.signals.send((self.name.clone(), signal)));
         }
-        if !events.is_empty() {
-            drop(self.posts.send(Arc::new(Posts::new(events))));
+        if events.is_empty() {
+            return false;
+        }
+        let posts = Arc::new(Posts::new(events));
+        let workers = if lines.len() < MANY { 1 } else { Handle::current().metrics().num_workers() };
+        let share = lines.len().div_ceil(workers.max(1));
+        let mut others = JoinSet::new();
+        while lines.len() > share {
+            let some = lines.split_off(lines.len() - share);
+            let (hall, posts) = (Arc::clone(self), Arc::clone(&posts));
+            others.spawn(async move { hall.walk(&some, &posts).await });
+        }
+        self.walk(&lines, &posts).await;
+        others.join_all().await;
+        true
+    }
+
+    async fn walk(&self, lines: &[Arc<Line>], posts: &Arc<Posts>) {
+        for some in lines.chunks(AT_ONCE) {
+            // Tokio's budget for one task would make sockets look full that are not.
+            unconstrained(async {
+                for line in some {
+                    line.deliver(posts, self.shared.config.max_behind, &self.shared.metrics);
+                }
+            })
+            .await;
+            if some.len() == AT_ONCE {
+                yield_now().await;
+            }
         }
     }
 
@@ -255,35 +269,9 @@ impl Hall {
     }
 }
 
-impl Mailbox {
-    fn put(&self, json: Bytes) {
-        let mut letters = self.lock();
-        letters.bytes += json.len();
-        if letters.bytes > MAX_LETTERS {
-            letters.last = true;
-        } else {
-            letters.queue.push_back(json);
-        }
-        drop(letters);
-        self.arrived.notify_one();
-    }
-
-    fn close(&self) {
-        self.lock().last = true;
-        self.arrived.notify_one();
-    }
-
-    fn set_role(&self, role: Role) {
-        self.lock().role = Some(role);
-        self.arrived.notify_one();
-    }
-
-    fn take(&self) -> Letters {
-        std::mem::take(&mut *self.lock())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Letters> {
-        self.letters.lock().unwrap_or_else(PoisonError::into_inner)
+impl Inner {
+    fn all_lines(&self) -> Vec<Arc<Line>> {
+        self.lines.values().map(Arc::clone).collect()
     }
 }
 
@@ -291,71 +279,26 @@ impl Mailbox {
 pub(super) struct Feed {
     hall: Arc<Hall>,
     session: SessionId,
-    reader: Reader,
-    posts: broadcast::Receiver<Arc<Posts>>,
-    mailbox: Arc<Mailbox>,
-}
-
-/// What a connection is to be sent.
-#[derive(Debug, Default)]
-pub(super) struct Delivery {
-    /// In order.
-    pub slices: Vec<Bytes>,
-    /// It ends after that.
-    pub last: bool,
+    line: Arc<Line>,
 }
 
 impl Feed {
     /// What to send next, as soon as there is something. Cancel-safe.
     pub async fn next(&mut self, framing: Framing) -> Delivery {
-        loop {
-            let mut delivery = Delivery::default();
-            tokio::select! {
-                biased;
-                // Letters first: the welcome comes before the events that follow it.
-                () = self.mailbox.arrived.notified() => {
-                    let Letters { queue, role, last, .. } = self.mailbox.take();
-                    if let Some(role) = role {
-                        self.reader.reads_everything(role.moderates());
-                    }
-                    let mut bytes = BytesMut::new();
-                    queue.iter().for_each(|json| framing.wrap(0, json, &mut bytes));
-                    if !bytes.is_empty() {
-                        delivery.slices.push(bytes.freeze());
-                    }
-                    delivery.last = last;
-                }
-                posts = self.posts.recv() => match posts {
-                    Ok(posts) => self.take(&posts, framing, &mut delivery),
-                    Err(RecvError::Lagged(missed)) => self.miss(missed, framing, &mut delivery),
-                    Err(RecvError::Closed) => delivery.last = true,
-                },
-            }
-            if delivery.last || !delivery.slices.is_empty() {
-                return delivery;
-            }
-        }
+        poll_fn(|context| self.line.poll_next(context, framing, &self.hall.shared.metrics)).await
     }
 
-    /// Takes a batch, and those that have come since: where viewers or the machine fall behind, writes merge.
-    fn take(&mut self, posts: &Posts, framing: Framing, delivery: &mut Delivery) {
-        let mut count = posts.for_reader(&mut self.reader, framing, &mut delivery.slices);
-        while delivery.slices.len() < MAX_MERGED {
-            match self.posts.try_recv() {
-                Ok(posts) => count += posts.for_reader(&mut self.reader, framing, &mut delivery.slices),
-                Err(TryRecvError::Lagged(missed)) => self.miss(missed, framing, delivery),
-                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
-            }
-        }
-        self.hall.shared.metrics.delivered.inc_by(count as u64);
+    /// The way out: a WebSocket gives its connection to it.
+    pub fn line(&self) -> &Line {
+        &self.line
     }
 
-    /// The ring has moved on.
-    fn miss(&self, missed: u64, framing: Framing, delivery: &mut Delivery) {
-        self.hall.shared.metrics.lagged.inc_by(missed);
-        let mut bytes = BytesMut::new();
-        framing.wrap(0, &Event::Lagged { missed }.json(), &mut bytes);
-        delivery.slices.push(bytes.freeze());
+    /// Writes what there is for the connection, and waits for what it says. Cancel-safe.
+    ///
+    /// # Errors
+    /// When the connection breaks.
+    pub async fn talk(&mut self, buffer: &mut [u8]) -> io::Result<Happened> {
+        poll_fn(|context| self.line.poll_talk(context, buffer, &self.hall.shared.metrics)).await
     }
 
     /// The connection says something.

@@ -10,8 +10,8 @@
 //! | [`person`], [`now`] | the parameters of it all |
 //! | [`posts`] | a batch of events as bytes, made once for all viewers |
 //! | [`store`], `writer` | how rooms are kept: what was acknowledged is there after a crash |
-//! | `admission`, [`voucher`] | who is at the door |
-//! | `hall`, `server` | a room with its connections; all rooms |
+//! | `admission`, [`voucher`], `key_set` | who is at the door |
+//! | `hall`, `line`, `server` | a room with its connections; one viewer's way out; all rooms |
 //! | `serve`, `conversation`, `sse` | the routes; WebSocket; event stream and POST |
 
 pub mod config;
@@ -37,6 +37,8 @@ pub mod words;
 mod admission;
 mod conversation;
 mod hall;
+mod key_set;
+mod line;
 mod metrics;
 mod serve;
 mod server;

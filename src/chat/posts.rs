@@ -1,5 +1,6 @@
 //! A batch of events as bytes for every protocol, made once for all viewers.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -73,13 +74,13 @@ impl Posts {
     }
 
     /// What one reader gets of it, in slices of the shared bytes, and how many events that is.
-    pub fn for_reader(&self, reader: &mut Reader, framing: Framing, slices: &mut Vec<Bytes>) -> usize {
+    pub fn for_reader(&self, reader: &mut Reader, framing: Framing, slices: &mut VecDeque<Bytes>) -> usize {
         let wrapped = match framing {
             Framing::WebSocket => &self.messages,
             Framing::EventStream { .. } => self.stream.get_or_init(|| Wrapped::new(&self.events, framing)),
         };
         if self.is_uniform && reader.takes_all_from(self.first, self.last) {
-            slices.push(wrapped.bytes.clone());
+            slices.push_back(wrapped.bytes.clone());
             return self.events.len();
         }
         let mut count = 0;
@@ -91,7 +92,7 @@ impl Posts {
                 // Neighbours go out as one slice.
                 if run.end != start {
                     if !run.is_empty() {
-                        slices.push(wrapped.bytes.slice(run));
+                        slices.push_back(wrapped.bytes.slice(run));
                     }
                     run = start..start;
                 }
@@ -100,7 +101,7 @@ impl Posts {
             start = *end;
         }
         if !run.is_empty() {
-            slices.push(wrapped.bytes.slice(run));
+            slices.push_back(wrapped.bytes.slice(run));
         }
         count
     }
@@ -133,10 +134,10 @@ mod tests {
     }
 
     fn read(posts: &Posts, seen: Seq) -> (String, usize, usize) {
-        let mut slices = Vec::new();
+        let mut slices = VecDeque::new();
         let mut reader = Reader::new(UserId(1), seen, false);
         let count = posts.for_reader(&mut reader, Framing::EventStream { epoch: 3 }, &mut slices);
-        (String::from_utf8(slices.concat()).unwrap(), count, slices.len())
+        (String::from_utf8(slices.make_contiguous().concat()).unwrap(), count, slices.len())
     }
 
     #[test]

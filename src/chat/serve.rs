@@ -9,6 +9,8 @@ use axum::{Extension, Router};
 use http::header::{CACHE_CONTROL, CONNECTION, HeaderValue, SEC_WEBSOCKET_ACCEPT, SET_COOKIE, UPGRADE};
 use http::{HeaderMap, Method, StatusCode, Version};
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::OpenApi;
+use utoipa::{IntoParams, OpenApi as _, ToSchema};
 
 use super::admission::{Caller, Stranger};
 use super::conversation::Conversation;
@@ -28,6 +30,11 @@ const SEND_BUFFER: usize = 64 << 10;
 const UNSENT: u32 = 16 << 10;
 
 impl Chat {
+    /// What the routes are, for programs.
+    pub fn document() -> OpenApi {
+        Document::openapi()
+    }
+
     /// The routes.
     pub fn router(&self) -> Router {
         let open = Router::new()
@@ -64,13 +71,23 @@ pub(super) fn cookie(shared: &Shared, caller: &Caller, secure: bool) -> Option<H
     HeaderValue::from_str(&cookie).ok()
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct ViewerView {
     /// The viewer's public id.
+    #[schema(value_type = String)]
     user: UserId,
 }
 
+/// The routes' description.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(handshake, sse::listen, sse::say, range, viewer))]
+struct Document;
+
 /// Gives a page its viewer session: a cookie, if it has none.
+#[utoipa::path(post, path = "/api/v1/viewer", tag = "comments", responses(
+    (status = 200, body = ViewerView, description = "Set-Cookie has the session of somebody who is new"),
+    (status = 403, description = "A page of another origin"),
+))]
 async fn viewer(
     State(shared): State<Arc<Shared>>,
     Extension(connection): Extension<Connection>,
@@ -88,18 +105,24 @@ async fn viewer(
 }
 
 /// A question for comments by media time.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct RangeQuery {
+    /// Without it the present one, else the last.
     broadcast: Option<u64>,
+    /// Media time.
     #[serde(default)]
     from_ns: i64,
+    /// Not included.
     to_ns: Option<i64>,
+    /// Of comments at `from_ns`, those behind this number.
     #[serde(default)]
     after: u64,
+    /// At most, and without it, 1000.
     limit: Option<u32>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct RangeView {
     broadcast: Option<u64>,
     comments: Vec<Comment>,
@@ -107,12 +130,18 @@ struct RangeView {
     next: Option<Next>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Next {
     from_ns: i64,
     after: u64,
 }
 
+/// Comments by the media time that their authors were seeing.
+#[utoipa::path(get, path = "/api/v1/channels/{name}/comments", tag = "comments",
+    params(("name" = String, Path), RangeQuery), responses(
+        (status = 200, body = RangeView),
+        (status = 404, description = "There is no channel of this name"),
+    ))]
 async fn range(
     State(shared): State<Arc<Shared>>,
     Path(name): Path<String>,
@@ -147,7 +176,13 @@ async fn range(
     Ok(([(CACHE_CONTROL, "no-store")], Json(view)).into_response())
 }
 
-/// The opening handshake.
+/// A room over a WebSocket; docs/comments.md and comments.schema.json say what is spoken.
+#[utoipa::path(get, path = "/ws/{channel}", tag = "comments", params(("channel" = String, Path)), responses(
+    (status = 101, description = "WebSocket, version 13: text messages, each a JSON object"),
+    (status = 403, description = "A page of another origin"),
+    (status = 404, description = "There is no channel of this name"),
+    (status = 426, description = "The request is no WebSocket handshake over HTTP/1.1"),
+))]
 #[expect(clippy::too_many_arguments, reason = "each is one part of the request")]
 async fn handshake(
     State(shared): State<Arc<Shared>>,
@@ -173,7 +208,7 @@ async fn handshake(
     let cookie = cookie(&shared, &caller, connection.is_secure());
     connection.bound_send(SEND_BUFFER, UNSENT);
     let upgrade = Upgrade::new(move |io, read| async move {
-        let mut conversation = Conversation::new(io, &read, shared.config.max_message_size);
+        let conversation = Conversation::new(io, &read, shared.config.max_message_size);
         let ended = conversation.run(&shared, &name, &caller).await;
         if let Err(error) = ended {
             tracing::debug!(%error, channel = %name, "a viewer's connection ended");

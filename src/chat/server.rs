@@ -1,8 +1,7 @@
 //! All rooms: opened when somebody comes, kept by one writer, forgotten when they are empty for long.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
 use aws_lc_rs::rand;
@@ -10,11 +9,12 @@ use tokio::sync::{OnceCell, broadcast, mpsc, oneshot};
 
 use super::event::Refusal;
 use super::hall::{self, Feed, Hall, Jobs};
+use super::key_set::KeySet;
 use super::message::Join;
 use super::metrics::Metrics;
 use super::room::{Air, Arrival, Refused, Room, SessionId};
 use super::store::{ChatStore, ChatStoreError};
-use super::voucher::{KeysError, Vouchers};
+use super::voucher::KeysError;
 use super::writer::{self, Job};
 use super::{Config, admission};
 use crate::auth::{Studio, Viewers};
@@ -49,7 +49,7 @@ pub(super) struct Shared {
     pub started: Instant,
     pub signals: broadcast::Sender<(ChannelName, Signal)>,
     pub life: Life,
-    vouchers: RwLock<Arc<Vouchers>>,
+    pub keys: KeySet,
     halls: Mutex<HashMap<ChannelName, Arc<OnceCell<Arc<Hall>>>>>,
     /// Connections that speak by POST, by their secrets.
     posters: Mutex<HashMap<String, (Weak<Hall>, SessionId)>>,
@@ -84,7 +84,7 @@ impl Chat {
     /// When the keys of vouchers cannot be read.
     pub fn start(config: &Config, parts: Parts, registry: &metrics::Metrics) -> Result<Self, KeysError> {
         let Parts { channels, store, viewers, studio, public_base, life } = parts;
-        let vouchers = load_keys(config)?;
+        let keys = KeySet::new(config)?;
         let metrics = Metrics::default();
         metrics.register(registry);
         let (jobs, waiting) = mpsc::channel(writer::QUEUE);
@@ -100,12 +100,19 @@ impl Chat {
             started: hall::beginning(),
             signals: broadcast::Sender::new(SIGNALS),
             life,
-            vouchers: RwLock::new(Arc::new(vouchers)),
+            keys,
             halls: Mutex::default(),
             posters: Mutex::default(),
         });
         tokio::spawn(writer::run(Arc::clone(&store), waiting, Arc::clone(&shared)));
         tokio::spawn(writer::expire(store, Arc::clone(&shared)));
+        let following = Arc::clone(&shared);
+        tokio::spawn(async move {
+            tokio::select! {
+                () = following.keys.follow() => {}
+                () = following.life.draining() => {}
+            }
+        });
         Ok(Self { shared })
     }
 
@@ -114,9 +121,7 @@ impl Chat {
     /// # Errors
     /// When they cannot be read; the old ones hold.
     pub fn reload(&self, config: &Config) -> Result<(), KeysError> {
-        let vouchers = Arc::new(load_keys(config)?);
-        *self.shared.vouchers.write().unwrap_or_else(PoisonError::into_inner) = vouchers;
-        Ok(())
+        self.shared.keys.reload(config)
     }
 
     /// What the audiences of all channels do, from now on.
@@ -134,11 +139,6 @@ impl Chat {
     }
 }
 
-fn load_keys(config: &Config) -> Result<Vouchers, KeysError> {
-    let file: Option<&PathBuf> = config.jwks.as_ref();
-    Vouchers::load(file.map(PathBuf::as_path), &config.token_issuer, &config.token_audience)
-}
-
 impl Shared {
     /// Somebody comes into a channel's room.
     ///
@@ -151,7 +151,7 @@ impl Shared {
         join: &Join,
     ) -> Result<Feed, Refused> {
         let mut join = join.clone();
-        let Arrival { visitor, invitation } = self.arrival(channel, caller, &join)?;
+        let Arrival { visitor, invitation } = self.arrival(channel, caller, &join).await?;
         if visitor.role == super::person::Role::Broadcaster && join.name.is_none() {
             join.name = Some(channel.to_string());
         }
@@ -199,10 +199,6 @@ impl Shared {
         if halls.get(channel).is_some_and(is_it) {
             halls.remove(channel);
         }
-    }
-
-    pub fn vouchers(&self) -> Arc<Vouchers> {
-        Arc::clone(&self.vouchers.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Lets a connection speak by POST; it is known by the secret while the guard lives.

@@ -1,5 +1,6 @@
 //! The same room where WebSockets are blocked: events over an event stream, requests by POST.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use http_body::Frame;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+use utoipa::IntoParams;
 
 use super::message::{Join, VERSION};
 use super::metrics::Way;
@@ -35,7 +37,8 @@ const SESSION: &str = "onair-session";
 const SEND_BUFFER: (usize, u32) = (64 << 10, 16 << 10);
 
 /// What a `join` has, as a query.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct JoinQuery {
     last: Option<usize>,
     after: Option<u64>,
@@ -45,7 +48,14 @@ pub(super) struct JoinQuery {
     invite: Option<String>,
 }
 
-/// Comes in and listens.
+/// A room as an event stream, where WebSockets are blocked; docs/comments.md has the events.
+#[utoipa::path(get, path = "/api/v1/channels/{name}/room", tag = "comments",
+    params(("name" = String, Path), JoinQuery), responses(
+        (status = 200, content_type = "text/event-stream",
+            description = "The first event is `session`, with the secret for requests by POST"),
+        (status = 403, description = "A page of another origin, or somebody who may not come in"),
+        (status = 404, description = "There is no channel of this name"),
+    ))]
 pub(super) async fn listen(
     State(shared): State<Arc<Shared>>,
     Path(name): Path<String>,
@@ -85,7 +95,7 @@ pub(super) async fn listen(
             };
             let (slices, last) = match delivery {
                 Ok(delivery) => (delivery.slices, delivery.last),
-                Err(_) => (vec![Bytes::from_static(b":\n\n")], false),
+                Err(_) => (VecDeque::from([Bytes::from_static(b":\n\n")]), false),
             };
             for slice in slices {
                 if deliveries.send(slice).await.is_err() {
@@ -106,6 +116,13 @@ pub(super) async fn listen(
 }
 
 /// Says something; the answer comes over the stream.
+#[utoipa::path(post, path = "/api/v1/channels/{name}/room", tag = "comments",
+    params(("name" = String, Path), ("Onair-Session" = String, Header, description = "The stream's secret")),
+    request_body(content = serde_json::Value, description = "A request of comments.schema.json"), responses(
+        (status = 202, description = "The answer comes over the stream"),
+        (status = 401, description = "There is no stream of this session"),
+        (status = 403, description = "A page of another origin"),
+    ))]
 pub(super) async fn say(
     State(shared): State<Arc<Shared>>,
     Path(name): Path<String>,

@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, JwkSet};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
 
@@ -114,6 +114,27 @@ impl Vouchers {
         Ok(Self { keys, issuer: issuer.to_owned(), audience: audience.to_owned() })
     }
 
+    /// With the keys that a site publishes. Those that cannot be used are left out, and so are secrets: what is published is none.
+    ///
+    /// # Errors
+    /// What is wrong, when there is no key that can be used.
+    pub fn published(text: &[u8], issuer: &str, audience: &str) -> Result<Self, String> {
+        let keys: Vec<Key> = set(text)?
+            .iter()
+            .filter_map(|jwk| key(jwk).ok())
+            .filter(|key| key.algorithm != Algorithm::HS256)
+            .collect();
+        if keys.is_empty() {
+            return Err("there is no Ed25519 or RSA key in it".to_owned());
+        }
+        Ok(Self { keys, issuer: issuer.to_owned(), audience: audience.to_owned() })
+    }
+
+    /// Whether there is no key, so that nothing holds.
+    pub const fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
     /// Whom a token vouches for, in a channel.
     ///
     /// # Errors
@@ -156,32 +177,41 @@ fn of(claims: Claims, channel: &ChannelName) -> Result<Voucher, VoucherError> {
     Ok(Voucher { issuer: claims.iss, subject: claims.sub, name: claims.name, expires })
 }
 
+/// The keys of a file: each has to be good.
 fn keys(text: &str) -> Result<Vec<Key>, String> {
-    let set: JwkSet = serde_json::from_str(text).map_err(|error| format!("no JSON Web Key Set: {error}"))?;
+    set(text.as_bytes())?.iter().map(key).collect()
+}
+
+/// A set may have keys of kinds that nobody here knows (RFC 7517 §5): those are left out by whoever reads it.
+fn set(text: &[u8]) -> Result<Vec<serde_json::Value>, String> {
+    #[derive(Deserialize)]
+    struct Set {
+        keys: Vec<serde_json::Value>,
+    }
+    let set: Set = serde_json::from_slice(text).map_err(|error| format!("no JSON Web Key Set: {error}"))?;
     if set.keys.is_empty() || set.keys.len() > MAX_KEYS {
         return Err(format!("expected 1 to {MAX_KEYS} keys"));
     }
-    let mut keys = Vec::new();
-    for jwk in &set.keys {
-        let id = jwk.common.key_id.clone();
-        let named = id.as_deref().unwrap_or("without kid");
-        let key = DecodingKey::from_jwk(jwk).map_err(|error| format!("key {named}: {error}"))?;
-        let algorithm = match &jwk.algorithm {
-            AlgorithmParameters::OctetKey(_) => {
-                if key.try_get_as_bytes().map_or(0, <[u8]>::len) < MIN_SECRET {
-                    return Err(format!("key {named}: a shared secret has at least {MIN_SECRET} bytes"));
-                }
-                Algorithm::HS256
+    Ok(set.keys)
+}
+
+fn key(value: &serde_json::Value) -> Result<Key, String> {
+    let jwk = Jwk::deserialize(value).map_err(|error| format!("no JSON Web Key: {error}"))?;
+    let id = jwk.common.key_id.clone();
+    let named = id.as_deref().unwrap_or("without kid");
+    let key = DecodingKey::from_jwk(&jwk).map_err(|error| format!("key {named}: {error}"))?;
+    let algorithm = match &jwk.algorithm {
+        AlgorithmParameters::OctetKey(_) => {
+            if key.try_get_as_bytes().map_or(0, <[u8]>::len) < MIN_SECRET {
+                return Err(format!("key {named}: a shared secret has at least {MIN_SECRET} bytes"));
             }
-            AlgorithmParameters::OctetKeyPair(pair) if pair.curve == EllipticCurve::Ed25519 => {
-                Algorithm::EdDSA
-            }
-            AlgorithmParameters::RSA(_) => Algorithm::RS256,
-            _ => return Err(format!("key {named}: expected oct, Ed25519 or RSA")),
-        };
-        keys.push(Key { id, algorithm, key });
-    }
-    Ok(keys)
+            Algorithm::HS256
+        }
+        AlgorithmParameters::OctetKeyPair(pair) if pair.curve == EllipticCurve::Ed25519 => Algorithm::EdDSA,
+        AlgorithmParameters::RSA(_) => Algorithm::RS256,
+        _ => return Err(format!("key {named}: expected oct, Ed25519 or RSA")),
+    };
+    Ok(Key { id, algorithm, key })
 }
 
 #[cfg(test)]

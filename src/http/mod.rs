@@ -1,8 +1,9 @@
-//! HTTP: the listener for HTTP/1.1 and HTTP/2, and what all routes share.
+//! HTTP: the listener for HTTP/1.1 and HTTP/2, what all routes share, and a small client.
 
 mod connection;
 mod cors;
 mod error;
+pub mod fetch;
 mod forwarded;
 mod guard;
 mod json;

@@ -1,7 +1,11 @@
 //! One broadcast: the items that a channel's publishers write while it is on the air, and what is made of them.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::Notify;
+use tokio::time::timeout_at;
 
 use super::conversion::{Conversions, Converters, Running};
 use super::feed::{Feed, Start, Tail};
@@ -19,6 +23,10 @@ use super::{SubscribeError, TakeError};
 use crate::clock;
 use crate::media::{Cue, Frame, Kind, MediaTime, Track, TrackId};
 
+/// A publisher who has said nothing of sound so long after his first frame sends none.
+const SILENT: Duration = Duration::from_secs(1);
+/// Nobody waits longer than this to be told of sound.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// Between the last frame of a publisher and the first of the next.
 const STEP: MediaTime = MediaTime::from_millis(1);
 
@@ -32,6 +40,8 @@ pub(super) struct Broadcast {
     /// What the publisher sends, once that is not the same any more.
     source: OnceLock<Feed<Item, Arc<Preamble>>>,
     state: Mutex<State>,
+    /// A track was described, the first frame came, or it is over.
+    told: Notify,
     converters: Arc<Converters>,
     conversions: Mutex<Conversions>,
     pub(super) wire: Mutex<WireForms>,
@@ -69,6 +79,7 @@ impl Broadcast {
             program: Feed::new(budget),
             source: OnceLock::new(),
             state: Mutex::new(state),
+            told: Notify::new(),
             converters,
             conversions: Mutex::default(),
             wire: Mutex::default(),
@@ -113,6 +124,8 @@ impl Broadcast {
         let track = state.reordering.describe(track);
         let entry = state.standing.track(Arc::new(track));
         entry.into_iter().for_each(|entry| self.push(&state, entry));
+        drop(state);
+        self.told.notify_waiters();
     }
 
     /// Puts a frame with the source's timestamps on the broadcast's clock and hands it on.
@@ -123,6 +136,7 @@ impl Broadcast {
         if state.began.is_none() {
             state.began = Some((now, clock::wall()));
             state.publisher_began = now;
+            self.told.notify_waiters();
         }
         let elapsed = now.saturating_duration_since(state.publisher_began);
         let composition = frame.pts - frame.dts;
@@ -185,6 +199,7 @@ impl Broadcast {
     pub fn end(&self) {
         let mut state = self.state();
         state.ended = true;
+        self.told.notify_waiters();
         if let Some(source) = self.source.get() {
             source.close();
         }
@@ -301,6 +316,28 @@ impl Broadcast {
 
     pub fn tracks(&self) -> Vec<Arc<Track>> {
         self.state().standing.tracks().to_vec()
+    }
+
+    /// Waits until the publisher has described his sound, or sends none; not long. Cancel-safe.
+    pub async fn until_sound_is_known(&self) {
+        let longest = clock::monotonic() + LONGEST_WAIT;
+        loop {
+            let mut told = pin!(self.told.notified());
+            // Before the look: what is told from here on is not missed.
+            told.as_mut().enable();
+            let deadline = {
+                let state = self.state();
+                if state.ended || state.standing.tracks().iter().any(|track| track.kind() == Kind::Audio) {
+                    return;
+                }
+                state.began.map_or(longest, |_| longest.min(state.publisher_began + SILENT))
+            };
+            if clock::monotonic() >= deadline {
+                return;
+            }
+            // Whichever comes first, it is looked at again.
+            let _ = timeout_at(deadline.into(), told).await;
+        }
     }
 
     pub fn figures(&self) -> SourceFigures {

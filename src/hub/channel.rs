@@ -312,15 +312,16 @@ impl Channel {
     }
 
     /// The programme for viewers who take no sound in the codec `unwanted`: made into `instead` where the broadcaster sends
-    /// that, and as it is where nobody here can make it.
+    /// that, and as it is where nobody here can make it. Who comes before a publisher has said what he sends waits for that.
     ///
     /// # Errors
     /// When the channel is not on the air, or there is no room for one more conversion.
-    pub fn wire_without<F: WireFormat>(
+    pub async fn wire_without<F: WireFormat>(
         &self,
         unwanted: Codec,
         instead: Codec,
     ) -> Result<WireReader, SubscribeError> {
+        self.broadcast()?.until_sound_is_known().await;
         if self.broadcast()?.tracks().iter().any(|track| track.codec == unwanted) {
             match self.wire::<F>(Rendition::PROGRAM.with_sound(instead)) {
                 Err(SubscribeError::Unavailable | SubscribeError::Unconvertible(_)) => {}

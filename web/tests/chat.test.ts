@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { deed } from '../src/chat/deed.ts'
 import { pieces } from '../src/chat/pieces.ts'
 import { parseEvent } from '../src/chat/protocol.ts'
 import { holdUntilSeen } from '../src/chat/timing.ts'
@@ -14,6 +15,14 @@ test('hashtags and mentions stand out, and nothing else does', () => {
   for (const text of ['', '#a', 'x #a y @b', '<b>#a</b>', '##a@@b']) {
     assert.equal(pieces(text).map(({ text }) => text).join(''), text)
   }
+})
+
+test('the log says what was done in sentences', () => {
+  assert.equal(`Grace ${deed({ what: 'delete', target: 'Ann: hello' })}`, 'Grace deleted Ann: hello')
+  assert.equal(`Grace ${deed({ what: 'slow', target: '5 s' })}`, 'Grace set the time between comments to 5 s')
+  assert.equal(`jury ${deed({ what: 'mute', target: 'Ben' })}`, 'jury muted Ben')
+  assert.equal(`Grace ${deed({ what: 'pin', target: 'none' })}`, 'Grace unpinned the comment')
+  assert.equal(`Grace ${deed({ what: 'undo', target: 'Heidi: Ben' })}`, 'Grace took back what was done by Heidi: Ben')
 })
 
 test('a comment waits for its picture, but not for ever', () => {

@@ -72,8 +72,11 @@ async fn the_document_describes_every_route() {
             "delete /api/v1/channels/{name}",
             "get /api/v1/channels/{name}",
             "patch /api/v1/channels/{name}",
+            "get /api/v1/channels/{name}/comments",
             "post /api/v1/channels/{name}/key",
             "post /api/v1/channels/{name}/overlays",
+            "get /api/v1/channels/{name}/room",
+            "post /api/v1/channels/{name}/room",
             "delete /api/v1/channels/{name}/studio",
             "get /api/v1/channels/{name}/studio",
             "post /api/v1/channels/{name}/studio",
@@ -88,6 +91,8 @@ async fn the_document_describes_every_route() {
             "get /api/v1/reports/campaigns/{id}",
             "get /api/v1/reports/channels/{name}",
             "get /api/v1/server",
+            "post /api/v1/viewer",
+            "get /ws/{channel}",
         ]
     );
     let text = document.to_string();
@@ -103,7 +108,7 @@ async fn pages_of_other_origins_may_read_and_no_more() {
     let preflight = Request::builder().method("OPTIONS").uri("/api/v1/channels");
     let preflight =
         preflight.header("Origin", "https://other.example").header("Access-Control-Request-Method", "POST");
-    let response = router(&server.api).oneshot(preflight.body(Body::empty()).unwrap()).await.unwrap();
+    let response = router(&server.api, None).oneshot(preflight.body(Body::empty()).unwrap()).await.unwrap();
     assert_eq!(response.headers()["access-control-allow-methods"], "GET, HEAD");
     assert!(!response.headers()["access-control-allow-headers"].to_str().unwrap().contains("Authorization"));
 }
@@ -113,7 +118,7 @@ async fn the_studio_may_use_the_camera_and_be_in_no_frame() {
     let server = Server::start().await;
     server.create("kitchen").await;
     let page = |path: &str| Request::builder().uri(path).body(Body::empty()).unwrap();
-    let response = router(&server.api).oneshot(page("/studio/kitchen")).await.unwrap();
+    let response = router(&server.api, None).oneshot(page("/studio/kitchen")).await.unwrap();
     assert!(matches!(response.status(), StatusCode::OK | StatusCode::SERVICE_UNAVAILABLE));
     assert_eq!(
         response.headers()["permissions-policy"],
@@ -138,7 +143,7 @@ async fn every_channel_has_a_page_and_strangers_a_404() {
     if built {
         assert_eq!(server.send_raw(page("/kitchen")).await.0, StatusCode::OK);
         assert_eq!(server.send_raw(page("/garden")).await.0, StatusCode::NOT_FOUND);
-        let response = router(&server.api).oneshot(page("/kitchen")).await.unwrap();
+        let response = router(&server.api, None).oneshot(page("/kitchen")).await.unwrap();
         let policy = response.headers()["content-security-policy"].to_str().unwrap();
         assert!(policy.contains("script-src 'self';"), "{policy}");
         assert_eq!(response.headers()["permissions-policy"], "camera=(), microphone=(), display-capture=()");

@@ -203,6 +203,7 @@ enum End {
 
 impl Task {
     async fn run(mut self, room: Room, job: Job) {
+        let is_image = matches!(job, Job::Image(_));
         let process = tokio::select! {
             process = room.process() => process,
             () = self.reports.closed() => return,
@@ -221,6 +222,13 @@ impl Task {
                 drop(room);
                 // Whoever is gone need not be told.
                 let _ = self.reports.send(Ok(FromWorker::Ended)).await;
+            }
+            // An image that is no good is the answer that was asked for, and the worker is none the worse.
+            End::Lost(refused @ Lost::Failed(_)) if is_image => {
+                tracing::info!(reason = %refused, "an image is refused");
+                room.done();
+                drop(room);
+                let _ = self.reports.send(Err(refused)).await;
             }
             End::Lost(lost) => {
                 tracing::warn!(reason = %lost, "a media worker's job is lost");

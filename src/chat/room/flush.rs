@@ -14,6 +14,8 @@ use crate::media::{MediaTime, Signal};
 
 /// How often counts are told: four times a second.
 const COUNTS: Duration = Duration::from_millis(250);
+/// Events wait at most so long for others because it takes long to hand them out.
+const MAX_INTERVAL: Duration = Duration::from_millis(100);
 /// How often signals go out.
 const SIGNALS: Duration = Duration::from_secs(1);
 /// How often what is over is forgotten.
@@ -34,6 +36,8 @@ pub(super) struct Outbox {
     /// The last event that went out or stands in `events`.
     posted: Seq,
     flushed: Duration,
+    /// How long events wait for others.
+    interval: Duration,
     counted: Duration,
     told_count: usize,
     joined: BTreeMap<UserId, Member>,
@@ -49,8 +53,8 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    pub(super) fn new(posted: Seq) -> Self {
-        Self { posted, ..Self::default() }
+    pub(super) fn new(posted: Seq, interval: Duration) -> Self {
+        Self { posted, interval, ..Self::default() }
     }
 
     /// The last event that went out, or will with the next batch.
@@ -110,12 +114,13 @@ impl Room {
             self.outbox.cleaned = now.uptime;
             self.forget(now);
         }
-        if now.uptime >= self.outbox.flushed + self.config.batch_interval {
+        // Both together: it is the number of writes that costs.
+        if now.uptime >= self.outbox.flushed + self.outbox.interval {
             batch.events.append(&mut self.outbox.events);
-        }
-        if now.uptime >= self.outbox.counted + COUNTS && self.outbox.has_counts(self.present) {
-            self.outbox.counted = now.uptime;
-            batch.events.extend(self.counts_events().into_iter().map(Arc::new));
+            if now.uptime >= self.outbox.counted + COUNTS && self.outbox.has_counts(self.present) {
+                self.outbox.counted = now.uptime;
+                batch.events.extend(self.counts_events().into_iter().map(Arc::new));
+            }
         }
         if !batch.events.is_empty() {
             self.outbox.flushed = now.uptime;
@@ -128,13 +133,21 @@ impl Room {
         batch
     }
 
+    /// How long it took to hand the last batch to all viewers. In a room so large that this takes most of the time between
+    /// two batches, events wait longer for others, so that a processor has time for other things.
+    pub fn handed_out(&mut self, took: Duration) {
+        let least = self.config.batch_interval;
+        self.outbox.interval = (took * 5 / 3).clamp(least, MAX_INTERVAL.max(least));
+    }
+
     /// The uptime at which [`flush`](Self::flush) has something to do, if nothing else happens.
     pub fn next_timeout(&self) -> Option<Duration> {
         let outbox = &self.outbox;
+        let next_flush = outbox.flushed + outbox.interval;
         let due = |is_due: bool, at: Duration| is_due.then_some(at);
         [
-            due(!outbox.events.is_empty(), outbox.flushed + self.config.batch_interval),
-            due(outbox.has_counts(self.present), outbox.counted + COUNTS),
+            due(!outbox.events.is_empty(), next_flush),
+            due(outbox.has_counts(self.present), next_flush.max(outbox.counted + COUNTS)),
             due(outbox.has_signals(), outbox.signalled + SIGNALS),
             due(!self.people.is_empty(), outbox.cleaned + CLEANING),
             self.juries.next_deadline(),
@@ -168,6 +181,15 @@ impl Room {
         let seq = self.next_seq();
         let json = event(seq).json();
         self.post(Posted { seq, json, audience: Audience::Everyone });
+    }
+
+    /// Tells of a comment's deletion at once where the event has to wait for comments that are being stored. The comment itself is not
+    /// behind this: it was found, so it went out, or will with the next batch. Who comes back gets the event that has its turn.
+    pub(super) fn hurry_deletion(&mut self, comment: Seq) {
+        if !self.outbox.staged.is_empty() {
+            let json = Event::Deleted { seq: 0, comment }.json();
+            self.outbox.events.push(Arc::new(Posted { seq: 0, json, audience: Audience::Everyone }));
+        }
     }
 
     pub(super) fn post_rules(&mut self) {

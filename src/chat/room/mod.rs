@@ -152,6 +152,7 @@ impl Room {
         for (user, sanction) in &standing.sanctions {
             sanctions.set(*user, Some(*sanction));
         }
+        let batch_interval = config.batch_interval;
         let mut room = Self {
             config,
             epoch,
@@ -177,7 +178,7 @@ impl Room {
             awaited: BTreeSet::new(),
             last_ticket: 0,
             outputs: VecDeque::new(),
-            outbox: flush::Outbox::new(last_seq),
+            outbox: flush::Outbox::new(last_seq, batch_interval),
             counts: Counts::default(),
         };
         room.set_words();

@@ -223,6 +223,7 @@ impl Room {
         kept.visibility = Visibility::Deleted;
         let target = format!("{}: {}", kept.comment.name, kept.comment.text);
         self.announce(|number| Event::Deleted { seq: number, comment: seq });
+        self.hurry_deletion(seq);
         if self.standing.pinned == Some(seq) {
             self.standing.pinned = None;
             self.announce(|seq| Event::Pinned { seq, comment: None });

@@ -362,3 +362,40 @@ async fn a_conversion_that_breaks_down_again_and_again_is_given_up() {
     let refusal = channel.subscribe(&opus()).unwrap_err();
     assert_eq!(refusal, SubscribeError::Busy("nine are enough".to_owned()));
 }
+
+#[tokio::test]
+async fn viewers_who_come_before_the_sound_is_described_wait_for_that() {
+    let channel = Hub::new(Config::default(), Arc::default()).create(&"kitchen".parse().unwrap());
+    let mut publisher = channel.publish(Protocol::Rtmp).unwrap();
+    publisher.configure(video_track(640));
+    let read = channel.wire_without::<Kinds>(Codec::Opus, Codec::Aac);
+    let describe = async {
+        settle().await;
+        publisher.configure(audio_track());
+        publisher.write(frame(VIDEO, 0, true));
+        publisher.write(frame(AUDIO, 1, true));
+    };
+    // It was AAC: the programme it is, with all of its tracks at the beginning.
+    let (read, ()) = tokio::join!(read, describe);
+    let batch = read.unwrap().next_batch().await;
+    let bytes: Vec<u8> = batch.chunks.iter().flatten().copied().collect();
+    assert_eq!(String::from_utf8(bytes).unwrap(), "H.264 AAC VA");
+}
+
+#[tokio::test]
+async fn nobody_waits_long_for_sound_that_does_not_come() {
+    let channel = Hub::new(Config::default(), Arc::default()).create(&"kitchen".parse().unwrap());
+    let mut publisher = channel.publish(Protocol::Rtmp).unwrap();
+    publisher.configure(video_track(640));
+    publisher.write(frame(VIDEO, 0, true));
+    let read = channel.wire_without::<Kinds>(Codec::Opus, Codec::Aac);
+    assert!(tokio::time::timeout(Duration::from_secs(60), read).await.expect("in time").is_ok());
+    // Nor for a publisher who goes away.
+    let waiting = channel.wire_without::<Kinds>(Codec::Opus, Codec::Aac);
+    let (_, gone) = tokio::join!(waiting, async {
+        drop(publisher);
+        channel.end();
+        channel.wire_without::<Kinds>(Codec::Opus, Codec::Aac).await.err()
+    });
+    assert!(matches!(gone, Some(SubscribeError::Offline)));
+}

@@ -45,12 +45,13 @@ async fn watch(
         .and_then(|name| context.hub.channel(&name))
         .ok_or_else(|| ApiError::not_found("there is no such channel"))?;
     // Players take AAC; only the newest take Opus in FLV, and none says so.
-    let reader = channel.wire_without::<FlvTags>(Codec::Opus, Codec::Aac).map_err(|error| match error {
-        SubscribeError::Busy(_) => {
-            ApiError::unavailable(error.to_string()).with_header(header::RETRY_AFTER, RETRY_AFTER)
-        }
-        _ => ApiError::new(StatusCode::NOT_FOUND, "offline", error.to_string()),
-    })?;
+    let reader =
+        channel.wire_without::<FlvTags>(Codec::Opus, Codec::Aac).await.map_err(|error| match error {
+            SubscribeError::Busy(_) => {
+                ApiError::unavailable(error.to_string()).with_header(header::RETRY_AFTER, RETRY_AFTER)
+            }
+            _ => ApiError::new(StatusCode::NOT_FOUND, "offline", error.to_string()),
+        })?;
     connection.bound_send(config.send_buffer, UNSENT);
     let kinds = channel.status().tracks.iter().map(|track| track.kind()).collect::<Vec<_>>();
     // A stream that has just begun may not have told its tracks yet: then both are announced.

@@ -27,7 +27,7 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     let channel = name.and_then(|name| shared.context.hub.channel(&name));
     let description = match &channel {
         None => "there is no such channel".to_owned(),
-        Some(channel) => match reader(channel, request) {
+        Some(channel) => match reader(channel, request).await {
             Ok(reader) => {
                 let viewer = channel.viewer(Protocol::Rtmp);
                 tracing::debug!(channel = %channel.name(), %peer, "viewer came in over RTMP");
@@ -44,10 +44,10 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// The programme as this player takes it.
-fn reader(channel: &Channel, request: &StreamRequest) -> Result<WireReader, SubscribeError> {
+async fn reader(channel: &Channel, request: &StreamRequest) -> Result<WireReader, SubscribeError> {
     match request.capabilities.takes_audio("Opus") {
         true => channel.wire::<RtmpMedia>(Rendition::PROGRAM),
-        false => channel.wire_without::<RtmpMedia>(Codec::Opus, Codec::Aac),
+        false => channel.wire_without::<RtmpMedia>(Codec::Opus, Codec::Aac).await,
     }
 }
 
@@ -92,7 +92,7 @@ async fn play<S: AsyncRead + AsyncWrite + Unpin>(
                 Event::Pause(pause) => {
                     paused = pause;
                     // Live goes on without the viewer: when he comes back, he begins at the newest keyframe.
-                    if let Ok(newest) = reader(channel, request) {
+                    if let Ok(newest) = reader(channel, request).await {
                         wire = newest;
                     }
                 }

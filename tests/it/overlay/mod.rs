@@ -1,5 +1,6 @@
 //! Overlays with the real worker: into the splicer as fast as it goes, and live through the whole server.
 
+mod bad_sound;
 mod figures;
 mod harm;
 mod live;

@@ -107,31 +107,33 @@ async fn a_keyframe_comes_when_it_is_asked_for() {
     assert_eq!(given.frames.len(), 60);
 }
 
-async fn convert_sound(material: &Material, target: SoundTarget) -> Given {
+pub(super) async fn convert_sound(material: &Material, target: SoundTarget) -> Given {
     let session = begin(Job::Convert(Convert { video: None, audio: Some(target), after: Convert::ALL }));
     material.feed(&session.orders);
     session.orders.send(ToWorker::Stop { before: MediaTime::MAX });
     collect(session.reports).await.expect("a conversion")
 }
 
-/// The left channel of Opus, by libopus: samples from the first packet on.
-fn decode_opus(material: &[onair::media::Frame]) -> Vec<f32> {
+/// Both channels of Opus, by libopus: samples from the first packet on.
+pub(super) fn decode_opus(material: &[onair::media::Frame]) -> [Vec<f32>; 2] {
     let mut decoder = opus::Decoder::new(48_000, opus::Channels::Stereo).expect("a decoder");
-    let mut samples = Vec::new();
+    let mut samples = [Vec::new(), Vec::new()];
     for frame in material {
         let mut buffer = vec![0.0; 2 * packet_samples(&frame.payload).expect("a packet") as usize];
         decoder.decode_float(&frame.payload, &mut buffer, false).expect("a packet");
-        samples.extend(buffer.iter().step_by(2));
+        for (channel, samples) in samples.iter_mut().enumerate() {
+            samples.extend(buffer.iter().skip(channel).step_by(2));
+        }
     }
     samples
 }
 
 /// When beeps begin, in media time.
-fn onset_times(samples: &[f32], start: MediaTime) -> Vec<MediaTime> {
+pub(super) fn onset_times(samples: &[f32], start: MediaTime) -> Vec<MediaTime> {
     onsets(samples).into_iter().map(|sample| start + MediaTime::from_ticks(sample as i64, 48_000)).collect()
 }
 
-fn assert_same_times(got: &[MediaTime], wanted: &[MediaTime]) {
+pub(super) fn assert_same_times(got: &[MediaTime], wanted: &[MediaTime]) {
     assert_eq!(got.len(), wanted.len(), "{got:?} instead of {wanted:?}");
     for (got, wanted) in got.iter().zip(wanted) {
         assert!((*got - *wanted).abs() < MediaTime::from_millis(2), "{got:?} instead of {wanted:?}");
@@ -149,7 +151,7 @@ async fn opus_becomes_aac_without_the_encoders_priming() {
     }
     let channels = given.tracks[0].audio().expect("sound").channels;
     let heard = onset_times(&decode_aac(&given.frames, channels).await, given.frames[0].pts);
-    let wanted = onset_times(&decode_opus(&material.frames), start);
+    let wanted = onset_times(&decode_opus(&material.frames)[0], start);
     assert!(wanted.len() >= 5, "{wanted:?}");
     // The fade-in of the first unit hides a beep that begins with it.
     assert_same_times(&heard[heard.len() - 5..], &wanted[wanted.len() - 5..]);
@@ -165,7 +167,7 @@ async fn aac_becomes_opus_at_the_same_time() {
     let material = Material::read("aac-44100", Kind::Audio);
     let given = convert_sound(&material, SoundTarget::Opus).await;
     assert_eq!((given.tracks.len(), given.tracks[0].codec), (1, Codec::Opus));
-    let heard = onset_times(&decode_opus(&given.frames), given.frames[0].pts);
+    let heard = onset_times(&decode_opus(&given.frames)[0], given.frames[0].pts);
     // The recording's beeps are on whole seconds of the picture, whose first is one encoder delay after the sound's.
     let picture = Material::read("aac-44100", Kind::Video).frames[0].pts;
     let wanted: Vec<MediaTime> =

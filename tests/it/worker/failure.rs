@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use onair::av::worker::ipc::{BurnIn, Convert, Encoding, FromWorker, Job, SoundTarget, ToWorker};
+use onair::av::worker::ipc::{
+    BurnIn, Convert, Encoding, FromWorker, ImageJob, Job, Size, SoundTarget, ToWorker,
+};
 use onair::av::worker::{Config, Lost, Session, StartError, Workers};
 use onair::media::Kind;
 use onair::metrics::Metrics;
@@ -64,6 +66,22 @@ async fn end(mut session: Session) -> Lost {
 fn counted(metrics: &Metrics, reason: &str) -> bool {
     let line = format!("onair_worker_jobs_lost_total{{reason=\"{reason}\"}} 1");
     metrics.text().lines().any(|other| other == line)
+}
+
+#[tokio::test]
+async fn an_image_that_is_refused_is_an_answer_and_no_lost_job() {
+    let metrics = Metrics::new();
+    let workers = Workers::start(&Config { pool: 0, ..config() }, &metrics);
+    let refused = ImageJob {
+        file: b"<svg><script/></svg>".as_slice().into(),
+        fit: Size { width: 64, height: 32 },
+        max_pixels: 1 << 20,
+        max_frames: 1,
+        max_time: Duration::from_secs(20),
+    };
+    let why = end(workers.give(Job::Image(refused)).expect("room")).await;
+    assert!(matches!(why, Lost::Failed(_)), "{why:?}");
+    assert!(!metrics.text().contains("onair_worker_jobs_lost_total{"), "{}", metrics.text());
 }
 
 #[tokio::test]

@@ -186,7 +186,7 @@ pub async fn decode_aac(frames: &[Frame], channels: u8) -> Vec<f32> {
 }
 
 /// What ffmpeg writes, which must have nothing to complain of.
-async fn decoded<const N: usize>(before: [&str; 3], file: &OsStr, after: [&str; N]) -> Vec<u8> {
+pub async fn decoded<const N: usize>(before: [&str; 3], file: &OsStr, after: [&str; N]) -> Vec<u8> {
     let mut command = tokio::process::Command::new("ffmpeg");
     command.args(["-nostdin", "-v", "error", "-xerror"]).args(before).arg(file).args(after);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);

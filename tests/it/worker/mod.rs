@@ -7,3 +7,4 @@ mod failure;
 mod images;
 pub mod material;
 mod serving;
+mod sound;

@@ -210,7 +210,8 @@ export class ChatRoom {
   }
 
   #received(event: Event): void {
-    if ('seq' in event && typeof event.seq === 'number') this.#seq = event.seq
+    // A deletion that is told ahead of its turn has no number.
+    if ('seq' in event && typeof event.seq === 'number' && (event.seq > 0 || event.type === 'welcome')) this.#seq = event.seq
     switch (event.type) {
       case 'welcome': {
         const { you, rules: _, ...rest } = { ...event, rules: null }

@@ -232,3 +232,39 @@ fn a_fast_room_is_sampled_but_the_broadcaster_comes_through() {
     }
     assert_eq!(texts(&mut world, 0).len(), 840, "the broadcaster reads everything");
 }
+
+#[test]
+fn counts_go_out_with_the_comments_and_large_rooms_wait_longer_for_more() {
+    let mut world = World::new(config());
+    world.enter(1).unwrap();
+    world.enter(2).unwrap();
+    world.pass(Duration::from_secs(1));
+    let types = |batch: Batch| -> Vec<String> {
+        let event = |posted: &Arc<crate::chat::sampling::Posted>| -> Value {
+            serde_json::from_slice(&posted.json).unwrap()
+        };
+        batch.events.iter().map(|posted| event(posted)["type"].as_str().unwrap().to_owned()).collect()
+    };
+    let flush = |world: &mut World, after: u64| {
+        world.now = world.now.after(Duration::from_millis(after));
+        types(world.room.flush(world.now))
+    };
+    flush(&mut world, 0);
+    flush(&mut world, 1000);
+    world.say(1, "one");
+    assert_eq!(flush(&mut world, 0), ["comment"], "nothing was sent just before");
+    world.say(1, "two");
+    world.send(2, &json!({"type": "react", "kind": "❤", "count": 1}));
+    assert_eq!(flush(&mut world, 49), [] as [&str; 0]);
+    assert_eq!(flush(&mut world, 1), ["comment", "reactions"], "one write for both");
+    // It took long to hand that out: as much as fits three fifths of the interval, up to a limit.
+    for (took, interval) in [(48, 80), (1000, 100), (1, 50)] {
+        world.room.handed_out(Duration::from_millis(took));
+        world.say(2, &format!("after {took}"));
+        world.send(1, &json!({"type": "react", "kind": "❤", "count": 1}));
+        assert_eq!(flush(&mut world, interval - 1), [] as [&str; 0]);
+        let due = world.now.uptime + Duration::from_millis(1);
+        assert!(world.room.next_timeout().is_some_and(|at| at <= due));
+        assert!(flush(&mut world, 1).contains(&"comment".to_owned()));
+    }
+}

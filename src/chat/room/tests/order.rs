@@ -56,6 +56,35 @@ fn a_deleted_comment_is_gone_for_all_and_can_come_back() {
 }
 
 #[test]
+fn a_deletion_does_not_wait_for_comments_that_are_being_stored() {
+    let mut world = room();
+    world.say(1, "vile");
+    world.pass(Duration::from_secs(1));
+    world.send(2, &json!({"type": "comment", "id": "slow", "text": "the store takes its time"}));
+    world.send(0, &json!({"type": "moderate", "id": "gone", "act": {"do": "delete", "comment": 1}}));
+    world.pass(Duration::from_secs(1));
+    assert_eq!(comments(&world, 3), [] as [Seq; 0], "gone at once");
+    let deletions = |world: &mut World, user: u64| -> Vec<Value> {
+        let news = world.news(user).into_iter().filter(|event| event["type"] == "deleted");
+        news.map(|event| event["seq"].clone()).collect()
+    };
+    assert_eq!(deletions(&mut world, 3), [Value::Null], "ahead of its turn it has no number to come back by");
+    // Somebody loses the connection before the comment is stored, and comes back for it.
+    world.leave(4);
+    world.enter(4).unwrap();
+    world.keep_all();
+    world.pass(Duration::from_secs(1));
+    assert_eq!(deletions(&mut world, 3), [json!(3)], "and again in its turn");
+    assert_eq!((comments(&world, 3), comments(&world, 4)), (vec![2], vec![2]));
+    // One that waits for nothing is told once; so is that of a comment which goes out in the same moment.
+    world.say(1, "late");
+    world.moderate(0, json!({"do": "delete", "comment": 4}));
+    world.pass(Duration::from_secs(1));
+    assert_eq!(deletions(&mut world, 3), [json!(5)]);
+    assert_eq!(comments(&world, 3), [2]);
+}
+
+#[test]
 fn b32_a_ban_reaches_a_comment_that_is_being_stored() {
     let mut world = room();
     world.send(1, &json!({"type": "comment", "id": "late", "text": "vile"}));
