@@ -3,10 +3,10 @@
 //! - a VAST document;
 //! - a bare link to an image;
 //! - HTML that is one image: `<img src="https://…">`, within `<a href="https://…">` if it is clickable, within any `<div>`,
-//!   `<span>`, `<p>` or `<center>`, with further `<img>` of 1×1 pixels (or of none) as impression beacons. No text, no script,
+//!   `<span>`, `<p>` or `<center>`, with further `<img>` of 1×1 pixels or none as impression beacons. No text, no script,
 //!   no style sheet, no handler, no other element.
 
-use super::super::super::bid::LossReason;
+use crate::auction::bid::LossReason;
 use crate::auction::external::{ImageMarkup, Markup};
 use crate::format::link::Link;
 use crate::format::vast::select::media_type_of;

@@ -53,7 +53,7 @@ const fn geometry(format: OverlayFormat) -> (u32, u32, (u32, u32)) {
 /// What a request is called: the same for a sale whenever it is asked, another for each cohort of a slot, and telling nothing.
 pub fn auction_id(auction: &Auction) -> String {
     let slot = &auction.context.slot;
-    let name = format!("{}\n{}\n{:?}\n{}", slot.channel.as_str(), slot.broadcast, slot.cue, auction.cohort);
+    let name = format!("{}\n{}\n{}\n{}", slot.channel.as_str(), slot.broadcast, slot.cue, auction.cohort);
     let half =
         |salt: u64| name.bytes().fold(mix(auction.seed ^ salt), |state, byte| mix(state ^ u64::from(byte)));
     format!("{:016x}{:016x}", half(0), half(1))

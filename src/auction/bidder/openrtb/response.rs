@@ -60,7 +60,7 @@ struct RawSeat<'a> {
 
 /// A bid whose fields have the types that they should have.
 #[derive(Debug, Default)]
-pub struct RawBid {
+pub(super) struct RawBid {
     pub id: String,
     pub imp: String,
     pub price: Money,
@@ -84,7 +84,7 @@ pub struct RawBid {
 
 /// What can be told of a bid that cannot be read, and why it cannot.
 #[derive(Debug)]
-pub struct Unreadable {
+pub(super) struct Unreadable {
     pub id: String,
     pub lost: Option<String>,
     pub why: LossReason,
