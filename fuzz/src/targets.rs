@@ -4,6 +4,10 @@
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use onair::auction::bidder::openrtb::macros::{Encoding, Values};
+use onair::auction::bidder::openrtb::response::Answer;
+use onair::auction::bidder::openrtb::{Terms, judge};
+use onair::auction::bidder::{Response, openrtb};
 use onair::av::worker::ipc::{Decoder, FromWorker, Message, ToWorker};
 use onair::chat::message::{MAX_ID_LEN, Request};
 use onair::chat::names::Names;
@@ -20,6 +24,7 @@ use onair::format::flv::file::Reader;
 use onair::format::flv::{self, Demuxer, mux};
 use onair::format::rtp::{self, Packetizer, rtcp};
 use onair::format::scte35::SpliceInfoSection;
+use onair::format::vast::{Chain, Document, Macros, Mode, Step, VastError, Wanted};
 use onair::http::websocket::{self, Incoming};
 use onair::impression::{Impression, Tokens};
 use onair::ledger::{SessionId, SlotId};
@@ -57,6 +62,7 @@ pub const ALL: &[Target] = &[
     ("amf3", amf3),
     ("asc", asc),
     ("avcc", avcc),
+    ("bid_response", bid_response),
     ("chunks", chunks),
     ("comment", comment),
     ("cue_bus", cue_bus),
@@ -70,6 +76,7 @@ pub const ALL: &[Target] = &[
     #[cfg(feature = "worker")]
     ("image", image),
     ("ipc", ipc),
+    ("macros", macros),
     ("offer", offer),
     ("packetize", packetize),
     ("received", received),
@@ -82,6 +89,7 @@ pub const ALL: &[Target] = &[
     ("srtcp", srtcp),
     ("stun", stun),
     ("token", token),
+    ("vast", vast),
     ("websocket", websocket),
 ];
 
@@ -746,6 +754,74 @@ pub fn cue_bus(data: &[u8]) {
         }
         while let Some(slot) = bus.poll() {
             assert!(slot.cue.revision > 0);
+        }
+    }
+}
+
+/// A bid response behind a byte that says how closely it is read: what passes is within what was asked.
+pub fn bid_response(data: &[u8]) {
+    let Some((first, body)) = data.split_first() else { return };
+    let is_lenient = first & 1 == 1;
+    let request = serde_json::json!({
+        "id": "a-7f3c", "cur": ["USD"], "bcat": ["IAB25"],
+        "imp": [{
+            "id": "1", "bidfloor": 4.0, "secure": 1,
+            "video": { "linearity": 2, "w": 1280, "h": 720, "minduration": 10, "maxduration": 15, "battr": [8] },
+            "banner": { "format": [{ "w": 300, "h": 250 }] },
+            "pmp": { "deals": [{ "id": "D-1", "bidfloor": 9.0, "at": 3, "wseat": ["seat-a"] }] },
+        }],
+    });
+    let response = Response { status: 200, body: Bytes::copy_from_slice(body) };
+    let Ok(answer) = Answer::read(&response, is_lenient) else { return };
+    let judged = judge::judge(&answer, &Terms::of(&request), is_lenient);
+    for fair in &judged.fair {
+        assert!(fair.price.as_nanos() >= 4_000_000 && fair.price <= openrtb::price::MAX_PRICE);
+        assert!(fair.resource.as_ref().is_none_or(|link| link.is_secure()));
+        assert!(!fair.external.advertiser_domains.is_empty());
+    }
+    let bids: usize = answer.seats.iter().map(|seat| seat.bids.len()).sum();
+    assert_eq!(judged.fair.len() + judged.refused.len(), bids, "each bid is judged");
+}
+
+/// What stands for macros, up to a line's end, and the text that they are in.
+pub fn macros(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let (value, text) = text.split_once('\n').unwrap_or((&text, "${AUCTION_ID}[PAGEURL]"));
+    let values = Values { auction: value.to_owned(), seat: value.to_owned(), ..Values::default() };
+    let agreed = [Encoding::Base64].into();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte);
+    assert!(values.apply("${AUCTION_ID}${AUCTION_SEAT_ID:B64}", &agreed).bytes().all(is_plain));
+    let _ = values.apply(text, &agreed);
+    let mut vast = Macros::new(0, 0);
+    vast.set("PAGEURL", value);
+    assert!(vast.apply("[PAGEURL]%5BPAGEURL%5D").bytes().all(is_plain));
+    let _ = vast.apply(text);
+}
+
+/// A VAST document that, if it wraps something, wraps itself.
+pub fn vast(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    for mode in [Mode::Strict, Mode::Lenient] {
+        let wanted = Wanted {
+            canvas: (1920, 1080),
+            media_types: &["image/png", "image/jpeg"],
+            slot_ms: 15_000,
+            blocked_categories: &["IAB25"],
+            mode,
+        };
+        let Ok(document) = Document::read(&text, mode) else { continue };
+        let mut chain = Chain::new(document);
+        let mut fetched = 0;
+        while let Step::Fetch(_) = chain.step(&wanted) {
+            fetched += 1;
+            assert!(fetched <= 10, "a chain comes to an end");
+            match fetched % 3 {
+                0 => chain.failed(VastError::WrapperTimeout),
+                _ => chain.received(&text, &wanted),
+            }
+        }
+        if let Step::Done(overlay) = chain.step(&wanted) {
+            assert!(overlay.resource.is_some() && overlay.size.0 <= 4096 && overlay.size.1 <= 4096);
         }
     }
 }

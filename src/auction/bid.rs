@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::external::{External, Refused};
 use crate::ledger::CampaignId;
 use crate::media::OverlayFormat;
 use crate::money::Money;
@@ -50,6 +51,12 @@ pub struct Offer {
     pub passes: Vec<Pass>,
     /// What was wrong with the answer, if something was.
     pub failure: Option<String>,
+    /// For each bid, in their order, what is to be done about it; empty for bidders that need nothing done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub external: Vec<External>,
+    /// Bids that were refused before the decision, [`MAX_BIDS`] at most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<Refused>,
 }
 
 /// A campaign that does not bid.
@@ -131,4 +138,64 @@ pub enum LossReason {
     Outbid,
     /// The winner pays the same, and chance decided.
     Tie,
+    /// The bid is not as the protocol has it.
+    InvalidResponse,
+    /// The answer is to another auction.
+    AuctionId,
+    /// The advertiser's domain is missing, or is none.
+    AdvertiserDomain,
+    /// There is nothing to show.
+    Markup,
+    /// The creative has no name.
+    CreativeId,
+    /// There is no price.
+    NoPrice,
+    /// The seat must not buy, here or under the deal.
+    SeatBlocked,
+    /// Somebody has looked at the creative, and it must not be shown.
+    Disapproved,
+    /// The creative does not fit.
+    Size,
+    /// The advertiser is blocked.
+    BlockedAdvertiser,
+    /// The creative is fetched without TLS.
+    NotSecure,
+    /// The creative does what is not allowed.
+    Attribute,
+    /// The creative is of a kind that is not shown.
+    AdType,
+    /// The creative is longer than the slot.
+    TooLong,
+}
+
+impl LossReason {
+    /// The number that bidders are told: OpenRTB 3.0, list "Loss Reason Codes".
+    pub const fn code(self) -> u16 {
+        match self {
+            // Ours alone; "internal error" is the list's word for that.
+            Self::TooMany | Self::ServerCounts => 1,
+            Self::InvalidResponse => 3,
+            Self::UnknownDeal => 4,
+            Self::AuctionId => 5,
+            Self::AdvertiserDomain => 6,
+            Self::Markup => 7,
+            Self::CreativeId => 8,
+            Self::NoPrice | Self::Price => 9,
+            Self::BelowFloor => 100,
+            Self::BelowDealFloor => 101,
+            Self::Priority | Self::Outbid | Self::Tie => 102,
+            Self::LostToDeal => 103,
+            Self::SeatBlocked => 104,
+            Self::Creative => 201,
+            Self::Disapproved => 202,
+            Self::Size => 203,
+            Self::Format => 204,
+            Self::BlockedAdvertiser => 205,
+            Self::NotSecure => 207,
+            Self::BlockedCategory => 209,
+            Self::Attribute => 210,
+            Self::AdType => 211,
+            Self::TooLong => 212,
+        }
+    }
 }

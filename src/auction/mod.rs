@@ -7,6 +7,7 @@
 //! | [`campaign`], [`schedule`] | what the house's advertisers want |
 //! | [`bidder`] | who is asked: a pure pair of `requests` and `bids` each; the house is one |
 //! | [`bid`] | bids, and every reason why there is none or why one has lost |
+//! | [`external`] | what is to be done about a bid from outside |
 //! | [`mod@decide`] | the ranking, and its trace, from which it can be decided again |
 //! | [`sale`] | the reservation that makes the decisions of a slot hold |
 //! | [`pacing`] | a budget spread over a flight |
@@ -26,6 +27,7 @@ pub mod cohort;
 pub mod context;
 pub mod decide;
 pub mod exposure;
+pub mod external;
 pub mod pacing;
 pub mod sale;
 pub mod schedule;

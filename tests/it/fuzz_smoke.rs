@@ -97,6 +97,9 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
         "flv" => RECORDINGS.map(messages).to_vec(),
         "avcc" => configurations(*b"avc1"),
         "hvcc" => configurations(*b"hvc1"),
+        "bid_response" => bid_responses(),
+        "macros" => vec![b"\"><script>${AUCTION_PRICE}\nhttps://d.example/?p=${AUCTION_PRICE:B64}&i=[ERRORCODE]%5BPAGEURL%5D".to_vec()],
+        "vast" => vast(),
         "asc" => [configurations(*b"mp4a"), configurations(*b"Opus")].concat(),
         "sps" => parameter_sets(),
         "handshake" | "session" => wire().iter().map(|wire| [&[200][..], wire].concat()).collect(),
@@ -411,6 +414,31 @@ fn rtp_packets() -> Vec<Vec<u8>> {
     extended[0] |= 0x22;
     extended.splice(12..12, [0, 0, 0, 1, 0, 0, 0, 2]);
     vec![plain, extended]
+}
+
+/// Published answers, read closely and not.
+fn bid_responses() -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("media-fixtures/vectors/openrtb/authored");
+    let names = ["11-response-deal", "28-deal-wrong-seat", "38-linear-vast", "50-group-all-or-nothing"];
+    let responses = names.iter().enumerate().map(|(number, name)| {
+        let vector = std::fs::read(folder.join(format!("{name}.json"))).unwrap();
+        let vector: serde_json::Value = serde_json::from_slice(&vector).unwrap();
+        [&[number as u8][..], vector["payload"].to_string().as_bytes()].concat()
+    });
+    responses.collect()
+}
+
+/// Published documents.
+fn vast() -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("media-fixtures/vectors/vast");
+    let names = [
+        "authored/overlay-corner-two-variants.xml",
+        "authored/wrapper-nonlinear.xml",
+        "ctv/09-overlay.xml",
+        "vast-client-js/sample.xml",
+        "vast-client-js/wrapper-a.xml",
+    ];
+    names.iter().map(|name| std::fs::read(folder.join(name)).unwrap()).collect()
 }
 
 /// What real encoders sent.

@@ -5,6 +5,7 @@
 //! changes nothing for the others.
 
 pub mod house;
+pub mod openrtb;
 
 use bytes::Bytes;
 

@@ -1,7 +1,8 @@
-//! Cohorts, the decision and its reasons, caps and separation over restarts, and the pacing simulator.
+//! Bidders by their exemplars, cohorts, the decision and its reasons, caps and separation over restarts, and the pacing simulator.
 
 mod cohorts;
 mod deciding;
+mod exemplars;
 mod exposures;
 mod house;
 mod pacing;

@@ -1,0 +1,145 @@
+//! Bidders over OpenRTB 2.6, or 2.5: as JSON in a POST. `docs/bidders.md` tells what is sent and taken.
+//!
+//! | | |
+//! |---|---|
+//! | [`settings`] | a bidder in the configuration; who sells |
+//! | [`request`], [`country`] | what is asked |
+//! | [`response`] | the answer as it is written |
+//! | [`terms`], [`judge`], [`markup`], [`price`] | what is wrong with each bid |
+//! | [`macros`], [`notices`] | who is told what became of it |
+//! | [`validate`] | what a bidder may demand of a request |
+
+pub mod country;
+pub mod judge;
+pub mod macros;
+pub mod markup;
+pub mod notices;
+pub mod price;
+pub mod request;
+pub mod response;
+pub mod settings;
+pub mod terms;
+pub mod validate;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+pub use settings::{DealSettings, Regulations, Seller, Settings, Version};
+pub use terms::Terms;
+
+use super::{Bidder, Malformed, Request, Response};
+use crate::auction::bid::{Bid, LossReason, Offer};
+use crate::auction::context::Auction;
+use crate::auction::external::Refused;
+use crate::ledger::CampaignId;
+use crate::random::mix;
+use response::Answer;
+
+/// A bidder as it stands at one moment.
+#[derive(Clone, Debug)]
+pub struct OpenRtb {
+    /// How it is asked.
+    pub settings: Arc<Settings>,
+    /// Who sells.
+    pub seller: Arc<Seller>,
+    /// The account that its debts are in.
+    pub campaign: CampaignId,
+    /// A cohort of fewer is not spoken of.
+    pub k: u32,
+    /// What is known of its creatives, by [`creative_key`]. One that is not known has to be fetched first: its bids have no
+    /// chance yet ([`LossReason::Creative`]).
+    pub creatives: Arc<BTreeMap<u64, Standing>>,
+}
+
+/// How a creative stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is fetched, allowed and at hand.
+    Ready,
+    /// It must not be shown.
+    Disapproved,
+}
+
+/// What a creative is known by: its bidder, the bidder's name of it, and where its image is, so that another image is
+/// another creative. Behind a wrapper the image is not known when it bids; the name has to do.
+pub fn creative_key(bidder: &str, creative: &str, resource: Option<&str>) -> u64 {
+    let parts = [bidder, "\n", creative, "\n", resource.unwrap_or_default()];
+    parts
+        .into_iter()
+        .flat_map(str::bytes)
+        .fold(0x6f70_656e_7274_6221, |state, byte| mix(state ^ u64::from(byte)))
+}
+
+impl OpenRtb {
+    /// What is asked, as JSON; `None` when nothing is.
+    pub fn request(&self, auction: &Auction) -> Option<serde_json::Value> {
+        request::request(auction, &self.settings, &self.seller, self.k)
+    }
+
+    fn offer(&self, auction: &Auction, judged: judge::Judged) -> Offer {
+        let mut offer =
+            Offer { bidder: self.settings.name.as_str().into(), refused: judged.refused, ..Offer::default() };
+        for fair in judged.fair {
+            let resource = fair.resource.as_ref().map(|link| link.as_str());
+            let creative = creative_key(&self.settings.name, &fair.external.creative, resource);
+            let standing = self.creatives.get(&creative);
+            if standing == Some(&Standing::Disapproved) {
+                offer.refused.push(Refused {
+                    id: fair.id,
+                    why: LossReason::Disapproved,
+                    seat: fair.external.seat,
+                    lost: fair.external.notices.lost,
+                    vast: None,
+                });
+                continue;
+            }
+            offer.bids.push(Bid {
+                id: fair.id,
+                campaign: self.campaign,
+                creative,
+                format: auction.context.format,
+                is_ready: standing == Some(&Standing::Ready),
+                categories: fair.categories,
+                accepts_server_counts: self.settings.accepts_server_counts,
+                price: fair.price,
+                deal: fair.deal,
+                priority: self.settings.priority,
+            });
+            offer.external.push(fair.external);
+        }
+        offer
+    }
+}
+
+impl Bidder for OpenRtb {
+    fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    fn requests(&self, auction: &Auction) -> Vec<Request> {
+        let Some(body) = self.request(auction) else { return Vec::new() };
+        vec![Request {
+            url: self.settings.url.to_string(),
+            headers: vec![
+                ("content-type", "application/json".to_owned()),
+                ("accept", "application/json".to_owned()),
+                ("x-openrtb-version", self.settings.version.header().to_owned()),
+            ],
+            body: Bytes::from(body.to_string()),
+        }]
+    }
+
+    fn bids(&self, auction: &Auction, responses: &[Response]) -> Result<Offer, Malformed> {
+        let (Some(response), Some(request)) = (responses.first(), self.request(auction)) else {
+            return Ok(Offer { bidder: self.settings.name.as_str().into(), ..Offer::default() });
+        };
+        let is_lenient = self.settings.lenient;
+        let answer = Answer::read(response, is_lenient)?;
+        Ok(self.offer(auction, judge::judge(&answer, &Terms::of(&request), is_lenient)))
+    }
+}

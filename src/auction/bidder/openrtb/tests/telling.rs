@@ -1,0 +1,134 @@
+//! Who is told what, and that nothing that is put into a text gets out of its place.
+
+use proptest::prelude::*;
+
+use super::macros::{Encoding, Values};
+use super::notices::{Displayed, Notice, NoticeKind, Told};
+use super::*;
+use crate::auction::Trace;
+
+fn told(agreed: &BTreeSet<Encoding>) -> Told<'_> {
+    Told { auction: "a-1", currency: "USD", agreed }
+}
+
+fn trace(bids: &[Value]) -> Trace {
+    let key = creative_key("one", "cr", Some("https://c.example/a.png"));
+    let mut one = bidder(settings());
+    one.creatives = Arc::new([(key, Standing::Ready)].into());
+    let offer = one.bids(&auction(), &[respond(&answer(bids))]).unwrap();
+    Trace::of(auction(), vec![Offer::default(), offer])
+}
+
+fn links(notices: &[Notice]) -> Vec<(NoticeKind, &str)> {
+    notices.iter().map(|notice| (notice.kind, notice.link.as_str())).collect()
+}
+
+#[test]
+fn each_bid_is_told_what_became_of_it() {
+    let notice = "https://d.example/n?i=${AUCTION_ID}&b=${AUCTION_BID_ID}&m=${AUCTION_IMP_ID}&s=${AUCTION_SEAT_ID}&\
+        p=${AUCTION_PRICE}&c=${AUCTION_CURRENCY}&l=${AUCTION_LOSS}&w=${AUCTION_MIN_TO_WIN}&a=${AUCTION_AD_ID}";
+    let with = |id: &str, price: f64| {
+        changed(|bid| {
+            bid["id"] = json!(id);
+            bid["price"] = json!(price);
+            bid["nurl"] = json!(notice);
+            bid["lurl"] = json!(notice);
+        })
+    };
+    let low = changed(|bid| {
+        bid["id"] = json!("b3");
+        bid["price"] = json!(1);
+    });
+    let linear = changed(|bid| {
+        bid["id"] = json!("b4");
+        bid["adm"] = json!(VAST.replace("NonLinearAds", "Linear"));
+    });
+    let decided = trace(&[with("b1", 6.5), with("b2", 5.25), low, linear]);
+    let agreed = BTreeSet::new();
+    assert_eq!(
+        links(&told(&agreed).decided(&decided, 1)),
+        [
+            (NoticeKind::Won, "https://d.example/n?i=a-1&b=r1&m=1&s=s&p=6.5&c=USD&l=0&w=5.25&a="),
+            (NoticeKind::Lost, "https://d.example/n?i=a-1&b=r1&m=1&s=s&p=&c=USD&l=102&w=6.5&a="),
+            (NoticeKind::Lost, "https://d.example/lost?r=100"),
+            (NoticeKind::Lost, "https://d.example/lost?r=204"),
+            (NoticeKind::VastError, "https://t.example/e?c=201&p="),
+        ]
+    );
+    assert_eq!(told(&agreed).decided(&decided, 0), []);
+    assert_eq!(told(&agreed).decided(&decided, 9), []);
+}
+
+#[test]
+fn a_bill_has_the_same_key_each_time_and_another_for_each_part() {
+    let bill = changed(|bid| {
+        bid["burl"] =
+            json!("https://d.example/b?n=${AUCTION_MULTIPLIER}&t=${AUCTION_IMP_TS}&p=${AUCTION_PRICE}")
+    });
+    let decided = trace(&[bill]);
+    let (bid, external) = (&decided.offers[1].bids[0], &decided.offers[1].external[0]);
+    let agreed = BTreeSet::new();
+    let billed = |part| {
+        let displayed = Displayed { count: 987, at: 1_764_090_001_000, part };
+        told(&agreed).billed(bid, external, decided.decision.min_to_win, displayed)
+    };
+    assert_eq!(billed(0)[0].link.as_str(), "https://d.example/b?n=987&t=1764090001000&p=6.5");
+    assert_eq!(billed(0), billed(0));
+    assert_eq!(billed(0)[0].idempotency_key.as_deref(), Some("a-1/b1/0"));
+    assert_ne!(billed(0)[0].idempotency_key, billed(1)[0].idempotency_key);
+}
+
+#[test]
+fn links_into_the_inside_are_not_called() {
+    for link in ["http://127.0.0.1/", "javascript:x", "https://${AUCTION_SEAT_ID}.example/", "x", ""] {
+        let decided = trace(&[changed(|bid| bid["nurl"] = json!(link))]);
+        assert_eq!(
+            decided.decision.winner.map(|place| place.offer),
+            Some(1),
+            "that is no reason to refuse the bid"
+        );
+        assert_eq!(decided.offers[1].external[0].notices.won, None, "{link}");
+    }
+}
+
+#[test]
+fn macros_are_replaced_once_and_what_is_unknown_is_nothing() {
+    let values = Values {
+        seat: "\"><script>${AUCTION_PRICE}".into(),
+        price: Some(Money::per_impression(4_350_000)),
+        ..Values::default()
+    };
+    let cases = [
+        ("p=${AUCTION_PRICE}", "p=4.35"),
+        ("${AUCTION_SEAT_ID}", "%22%3E%3Cscript%3E%24%7BAUCTION_PRICE%7D"),
+        ("${AUCTION_LOSS}${AUCTION_MBR}${AUCTION_ID}|", "|"),
+        ("${AUCTION_PRICE:B64}", ""),
+        ("${AUCTION_PRICE:XOR}", ""),
+        ("${OTHER} ${AUCTION_PRICE ${AUCTION_PRICE} ${", "${OTHER} ${AUCTION_PRICE 4.35 ${"),
+        ("${${AUCTION_PRICE}}", "${4.35}"),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(values.apply(text, &BTreeSet::new()), expected, "{text}");
+    }
+    let agreed = BTreeSet::from([Encoding::Base64]);
+    assert_eq!(values.apply("${AUCTION_PRICE:B64}", &agreed), "NC4zNQ%3D%3D");
+    let audit = Values { is_audit: true, ..values };
+    assert_eq!(audit.apply("${AUCTION_PRICE}${AUCTION_MBR}${X}", &agreed), "AUDITAUDIT${X}");
+}
+
+proptest! {
+    #[test]
+    fn nothing_that_is_put_in_gets_out(name in ".{0,40}", text in ".{0,40}") {
+        let values = Values { seat: name.clone(), ad: name.clone(), auction: name, ..Values::default() };
+        let agreed = BTreeSet::from([Encoding::Base64]);
+        for of in ["${AUCTION_SEAT_ID}", "${AUCTION_AD_ID:B64}", "${AUCTION_ID}"] {
+            let put = values.apply(of, &agreed);
+            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte);
+            prop_assert!(put.bytes().all(is_plain), "{put}");
+        }
+        // What is around stays as it is.
+        if !text.contains("${") && !text.ends_with('$') {
+            prop_assert_eq!(values.apply(&format!("{text}${{AUCTION_MBR}}{text}"), &agreed), format!("{text}{text}"));
+        }
+    }
+}
