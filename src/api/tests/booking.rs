@@ -284,7 +284,7 @@ async fn a_creative_is_uploaded_judged_and_seen() {
     let (status, approved) = server.operator("POST", &format!("{path}/approve"), None).await;
     assert_eq!((status, &approved["state"]), (StatusCode::OK, &json!("approved")));
     let request = Request::builder().uri(image).body(Body::empty()).unwrap();
-    let response = router(&server.api).oneshot(request).await.unwrap();
+    let response = router(&server.api, None).oneshot(request).await.unwrap();
     let header = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
     assert_eq!(
         (header("content-type").as_str(), header("x-content-type-options").as_str()),
