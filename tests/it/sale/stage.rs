@@ -8,7 +8,7 @@ use onair::format::amf::Value as Amf;
 use onair::format::flv::file::Tag;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep_until;
 
 use crate::overlay::stage::{WHITE, server};
 use crate::support::{Channel, Encoder, Fixture, Server, Viewer, http};
@@ -160,13 +160,13 @@ async fn broadcast(server: &Server, channel: &Channel) -> mpsc::Sender<Vec<Amf>>
     let mut encoder = Encoder::publish(server.rtmp, &channel.key).await;
     let (say, mut said) = mpsc::channel::<Vec<Amf>>(8);
     tokio::spawn(async move {
-        let begun = Instant::now();
+        let begun = clock::monotonic();
         for round in 0.. {
             for tag in Fixture::read(RECORDING).later(PERIOD * round).tags {
                 let due = begun + Duration::from_millis(tag.timestamp_ms.into());
                 loop {
                     tokio::select! {
-                        () = sleep_until(due) => break,
+                        () = sleep_until(due.into()) => break,
                         Some(values) = said.recv() => encoder.data(tag.timestamp_ms, &values).await,
                     }
                 }
