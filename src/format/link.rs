@@ -63,7 +63,14 @@ impl Link {
             return Err(InvalidLink::Credentials);
         }
         let is_private = match url.host().ok_or(InvalidLink::Relative)? {
-            Host::Domain(name) => is_local_name(name),
+            Host::Domain(name) => {
+                // A macro in the place of a host could lead anywhere.
+                let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+                if !name.bytes().all(is_plain) {
+                    return Err(InvalidLink::Characters);
+                }
+                is_local_name(name)
+            }
             Host::Ipv4(address) => is_special_v4(address.octets()),
             Host::Ipv6(address) => is_special_v6(address.segments()),
         };
@@ -152,6 +159,8 @@ mod tests {
             ("http: //adserver.example/", Err(InvalidLink::Characters)),
             ("https://a.example/\"onload=\"", Err(InvalidLink::Characters)),
             ("https://a.example/\r\nHost: b", Err(InvalidLink::Characters)),
+            ("https://${AUCTION_SEAT_ID}.example/", Err(InvalidLink::Characters)),
+            ("https://[ERRORCODE].example/", Err(InvalidLink::Relative)),
             ("javascript:alert(1)", Err(InvalidLink::Scheme)),
             ("data:text/html,x", Err(InvalidLink::Scheme)),
             ("file:///etc/passwd", Err(InvalidLink::Scheme)),

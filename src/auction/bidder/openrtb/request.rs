@@ -132,7 +132,6 @@ fn imp(auction: &Auction, settings: &Settings, seller: &Seller, k: u32) -> Value
         "id": IMP,
         "tagid": format!("overlay-{}", format.as_str().unwrap_or_default()),
         "displaymanager": "onair",
-        "displaymanagerver": env!("CARGO_PKG_VERSION"),
         "bidfloor": price::number(auction.floor),
         "bidfloorcur": seller.currency,
         "secure": 1,

@@ -81,7 +81,10 @@ fn imp(imp: &Value, path: &str) -> Checked {
         sizes(banner, &format!("{path}.banner"))?;
     }
     if let Some(native) = imp.get("native") {
-        named(native, "request", &format!("{path}.native.request"))?;
+        // A text with JSON in it; the guidelines' examples have the JSON itself.
+        let request = &native["request"];
+        let is_there = request.is_object() || request.as_str().is_some_and(|text| !text.is_empty());
+        demand(is_there, &format!("{path}.native.request"), "must be there")?;
     }
     let deals = imp["pmp"]["deals"].as_array().map_or(&[][..], Vec::as_slice);
     deals.iter().try_for_each(|deal| named(deal, "id", &format!("{path}.pmp.deals.id")))?;

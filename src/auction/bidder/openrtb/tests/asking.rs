@@ -95,7 +95,10 @@ fn older_bidders_find_everything_where_it_was() {
     {
         assert_eq!(gone, &Value::Null);
     }
-    let old_bid = changed(|bid| bid["mtype"] = Value::Null);
+    let old_bid = changed(|bid| {
+        bid["mtype"] = Value::Null;
+        bid["protocol"] = json!(7);
+    });
     let offer = one.bids(&auction(), &[respond(&answer(&[old_bid]))]).unwrap();
     assert_eq!(offer.bids.len(), 1);
 }
