@@ -51,6 +51,7 @@ const PURE: &[&str] = &[
     "chat/person.rs",
     "chat/posts.rs",
     "chat/room",
+    "chat/rounds.rs",
     "chat/sampling.rs",
     "chat/tags.rs",
     "chat/text.rs",
