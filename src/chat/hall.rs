@@ -17,6 +17,7 @@ use super::message::Join;
 use super::now::Now;
 use super::posts::{Framing, Posts};
 use super::room::{Arrival, Batch, Counts, Output, Record, Refused, Room, SessionId};
+use super::rounds::Rounds;
 use super::sampling::Reader;
 use super::writer::Job;
 use crate::clock;
@@ -44,6 +45,7 @@ struct Inner {
     room: Room,
     /// In the order in which they came, as they lie in memory: to hand out goes through all of them.
     lines: BTreeMap<SessionId, Arc<Line>>,
+    rounds: Rounds,
     counted: Counts,
     /// Out of memory: another one has to be made.
     closed: bool,
@@ -52,7 +54,8 @@ struct Inner {
 impl Hall {
     /// A room, and the task that flushes it.
     pub fn open(name: ChannelName, room: Room, shared: Arc<Shared>) -> Arc<Self> {
-        let inner = Inner { room, lines: BTreeMap::new(), counted: Counts::default(), closed: false };
+        let rounds = Rounds::new(shared.config.batch_interval);
+        let inner = Inner { room, lines: BTreeMap::new(), rounds, counted: Counts::default(), closed: false };
         let hall = Arc::new(Self { name, shared, inner: Mutex::new(inner), wake: Notify::new() });
         hall.look(&mut hall.lock());
         hall.shared.metrics.rooms.inc();
@@ -76,7 +79,7 @@ impl Hall {
         let now = self.shared.now();
         let entered = inner.room.enter(arrival, join, now)?;
         let reader = Reader::new(entered.user, entered.seen, entered.role.moderates());
-        let line = Arc::new(Line::new(reader));
+        let line = Arc::new(Line::new(reader, inner.rounds.end()));
         inner.lines.insert(entered.session, Arc::clone(&line));
         self.work(&mut inner);
         drop(inner);
@@ -116,21 +119,21 @@ impl Hall {
         self.wake.notify_one();
     }
 
-    /// Flushes the room when it is time, until it is empty for long or the server goes down.
+    /// Flushes the room when it is time, and goes round its viewers, until it is empty for long or the server goes down.
     async fn pump(self: Arc<Self>) {
         let mut looked = clock::monotonic();
         let mut busy = looked;
         let mut is_leaving = false;
+        let mut walkers = JoinSet::new();
         loop {
             let now = clock::monotonic();
-            let (batch, lines, wait) = {
+            let wait = {
                 let mut inner = self.lock();
                 if now.saturating_duration_since(looked) >= LOOK {
                     looked = now;
                     self.look(&mut inner);
                 }
-                let batch = inner.room.flush(self.shared.now());
-                self.work(&mut inner);
+                self.flush(&mut inner);
                 self.count(&mut inner);
                 let is_idle = inner.room.is_idle();
                 if !is_idle {
@@ -139,20 +142,20 @@ impl Hall {
                     inner.closed = true;
                     break;
                 }
-                let longest = if is_idle { LINGER } else { LOOK };
                 let uptime = self.shared.now().uptime;
-                let due = inner.room.next_timeout().map_or(longest, |at| at.saturating_sub(uptime));
-                // Who comes in later has had these events by the welcome.
-                let lines = if batch.events.is_empty() { Vec::new() } else { inner.all_lines() };
-                (batch, lines, due.min(longest))
+                if inner.rounds.begin(uptime) {
+                    self.go_round(&mut inner, &mut walkers);
+                }
+                let longest = if is_idle { LINGER } else { LOOK };
+                let due = [inner.room.next_timeout(), inner.rounds.next()].into_iter().flatten().min();
+                due.map_or(longest, |at| at.saturating_sub(uptime)).min(longest)
             };
-            if self.hand_out(batch, lines).await {
-                self.lock().room.handed_out(clock::monotonic().saturating_duration_since(now));
-                continue;
-            }
             tokio::select! {
                 () = self.wake.notified() => {}
                 () = tokio::time::sleep(wait) => {}
+                Some(_) = walkers.join_next() => if walkers.is_empty() {
+                    self.lock().rounds.finish(self.shared.now().uptime);
+                },
                 () = self.shared.life.draining(), if !is_leaving => {
                     is_leaving = true;
                     let mut inner = self.lock();
@@ -163,6 +166,53 @@ impl Hall {
         }
         self.shared.metrics.rooms.dec();
         self.shared.forget(&self.name, &self);
+    }
+
+    /// Makes a batch of what all viewers get, if it is time.
+    fn flush(self: &Arc<Self>, inner: &mut Inner) {
+        let interval = inner.rounds.interval();
+        inner.room.wait_for_others(interval);
+        let Batch { events, signals } = inner.room.flush(self.shared.now());
+        if !events.is_empty() {
+            inner.rounds.push(Posts::new(events));
+        }
+        for signal in signals {
+            // Nobody need listen.
+            drop(self.shared.signals.send((self.name.clone(), signal)));
+        }
+        self.work(inner);
+    }
+
+    /// Hands everybody what they have not had: at once in a small room, else by tasks, each for its share of the viewers.
+    fn go_round(self: &Arc<Self>, inner: &mut Inner, walkers: &mut JoinSet<()>) {
+        // Who comes in later has had all this by the welcome.
+        let mut lines: Vec<Arc<Line>> = inner.lines.values().map(Arc::clone).collect();
+        if lines.len() <= AT_ONCE {
+            let (first, batches) = inner.rounds.batches();
+            self.hand_out(&lines, first, &batches);
+            return inner.rounds.finish(self.shared.now().uptime);
+        }
+        let workers = if lines.len() < MANY { 1 } else { Handle::current().metrics().num_workers() };
+        let share = lines.len().div_ceil(workers.max(1));
+        while !lines.is_empty() {
+            let some = lines.split_off(lines.len().saturating_sub(share));
+            walkers.spawn(Arc::clone(self).walk(some));
+        }
+    }
+
+    async fn walk(self: Arc<Self>, lines: Vec<Arc<Line>>) {
+        for some in lines.chunks(AT_ONCE) {
+            let (first, batches) = self.lock().rounds.batches();
+            // Tokio's budget for one task would make sockets look full that are not.
+            unconstrained(async { self.hand_out(some, first, &batches) }).await;
+            yield_now().await;
+        }
+    }
+
+    fn hand_out(&self, lines: &[Arc<Line>], first: u64, batches: &[Arc<Posts>]) {
+        for line in lines {
+            line.deliver(first, batches, self.shared.config.max_behind, &self.shared.metrics);
+        }
     }
 
     /// Tells the room what is on the air.
@@ -220,45 +270,6 @@ impl Hall {
         }
     }
 
-    /// Tells what is counted to whoever reads that, and events to all viewers; `false` when there are none.
-    async fn hand_out(self: &Arc<Self>, batch: Batch, mut lines: Vec<Arc<Line>>) -> bool {
-        let Batch { events, signals } = batch;
-        for signal in signals {
-            // Nobody need listen.
-            drop(self.shared.signals.send((self.name.clone(), signal)));
-        }
-        if events.is_empty() {
-            return false;
-        }
-        let posts = Arc::new(Posts::new(events));
-        let workers = if lines.len() < MANY { 1 } else { Handle::current().metrics().num_workers() };
-        let share = lines.len().div_ceil(workers.max(1));
-        let mut others = JoinSet::new();
-        while lines.len() > share {
-            let some = lines.split_off(lines.len() - share);
-            let (hall, posts) = (Arc::clone(self), Arc::clone(&posts));
-            others.spawn(async move { hall.walk(&some, &posts).await });
-        }
-        self.walk(&lines, &posts).await;
-        others.join_all().await;
-        true
-    }
-
-    async fn walk(&self, lines: &[Arc<Line>], posts: &Arc<Posts>) {
-        for some in lines.chunks(AT_ONCE) {
-            // Tokio's budget for one task would make sockets look full that are not.
-            unconstrained(async {
-                for line in some {
-                    line.deliver(posts, self.shared.config.max_behind, &self.shared.metrics);
-                }
-            })
-            .await;
-            if some.len() == AT_ONCE {
-                yield_now().await;
-            }
-        }
-    }
-
     fn count(&self, inner: &mut Inner) {
         let counts = inner.room.counts();
         self.shared.metrics.add(std::mem::replace(&mut inner.counted, counts), counts);
@@ -266,12 +277,6 @@ impl Hall {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Inner {
-    fn all_lines(&self) -> Vec<Arc<Line>> {
-        self.lines.values().map(Arc::clone).collect()
     }
 }
 

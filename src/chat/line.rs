@@ -21,7 +21,7 @@ use crate::http::Duplex;
 use crate::net::vectored;
 
 /// Slices of batches that go into one write.
-const MAX_MERGED: usize = 16;
+const MAX_MERGED: usize = 24;
 /// What may wait for one connection beside the room's events. More than anybody needs who comes back; who does not read
 /// it has to come back once more.
 const MAX_LETTERS: usize = 2 << 20;
@@ -33,6 +33,8 @@ struct State {
     /// A WebSocket's connection. Event streams have none here: they ask for what is next.
     io: Option<Box<dyn Duplex>>,
     reader: Reader,
+    /// The number of the next batch.
+    next: u64,
     /// What is for this viewer alone, as JSON.
     letters: VecDeque<Bytes>,
     letters_len: usize,
@@ -69,11 +71,12 @@ pub(super) struct Delivery {
 }
 
 impl Line {
-    /// To somebody who has what this reader has seen.
-    pub fn new(reader: Reader) -> Self {
+    /// To somebody who has what this reader has seen, and gets the batches from the number `next` on.
+    pub fn new(reader: Reader, next: u64) -> Self {
         Self(Mutex::new(State {
             io: None,
             reader,
+            next,
             letters: VecDeque::new(),
             letters_len: 0,
             behind: VecDeque::new(),
@@ -109,15 +112,20 @@ impl Line {
         self.lock().reader.reads_everything(everything);
     }
 
-    /// Gives the viewer a batch, and writes it at once if the connection takes it. Who is `max_behind` batches behind
-    /// loses the oldest.
-    pub fn deliver(&self, posts: &Arc<Posts>, max_behind: usize, metrics: &Metrics) {
+    /// Gives the viewer those batches that are new, and writes them at once if the connection takes them. `first` is the
+    /// number of the first. Who is `max_behind` batches behind loses the oldest.
+    pub fn deliver(&self, first: u64, batches: &[Arc<Posts>], max_behind: usize, metrics: &Metrics) {
         let mut state = self.lock();
-        if state.behind.len() >= max_behind {
-            state.behind.pop_front();
-            state.missed += 1;
+        let known = usize::try_from(state.next.saturating_sub(first)).unwrap_or(usize::MAX);
+        let Some(news) = batches.get(known..).filter(|news| !news.is_empty()) else { return };
+        state.next = first + batches.len() as u64;
+        for posts in news {
+            if state.behind.len() >= max_behind {
+                state.behind.pop_front();
+                state.missed += 1;
+            }
+            state.behind.push_back(Arc::clone(posts));
         }
-        state.behind.push_back(Arc::clone(posts));
         // While something waits for the kernel, the viewer's task is the one that is told when it goes on.
         let written = state.waiting.is_empty()
             && state.io.is_some()
@@ -262,7 +270,7 @@ mod tests {
     /// Of somebody who has had event 1, with a connection that holds so many bytes.
     fn line(holds: usize) -> (Line, DuplexStream) {
         let (near, far) = duplex(holds);
-        let line = Line::new(Reader::new(UserId(1), 1, false));
+        let line = Line::new(Reader::new(UserId(1), 1, false), 0);
         line.attach(Box::new(near));
         (line, far)
     }
@@ -289,8 +297,9 @@ mod tests {
         let (line, mut far) = line(1000);
         let metrics = Metrics::default();
         line.put("\"welcome\"".into());
-        line.deliver(&batch(1), 16, &metrics);
-        line.deliver(&batch(2), 16, &metrics);
+        line.deliver(0, &[batch(1)], 16, &metrics);
+        line.deliver(0, &[batch(1), batch(2)], 16, &metrics);
+        line.deliver(1, &[batch(2)], 16, &metrics);
         assert_eq!(texts(&mut far, 2).await, ["\"welcome\"", "{\"n\":2}"], "and nothing twice");
         assert_eq!(metrics.delivered.get(), 1);
     }
@@ -299,7 +308,7 @@ mod tests {
     async fn what_the_connection_does_not_take_is_written_by_the_viewers_task() {
         let (line, mut far) = line(8);
         let metrics = Metrics::default();
-        (2..30).for_each(|seq| line.deliver(&batch(seq), 16, &metrics));
+        (2..30).for_each(|seq| line.deliver(seq - 2, &[batch(seq)], 16, &metrics));
         let read = tokio::join!(texts(&mut far, 18), async {
             line.close();
             let mut buffer = [0; 8];

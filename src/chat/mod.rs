@@ -8,7 +8,7 @@
 //! | [`moderation`], [`jury`], [`pace`] | order |
 //! | [`sampling`], [`history`] | who reads what, and what somebody who comes back has missed |
 //! | [`person`], [`now`] | the parameters of it all |
-//! | [`posts`] | a batch of events as bytes, made once for all viewers |
+//! | [`posts`], [`rounds`] | a batch of events as bytes, made once for all viewers; who gets it when |
 //! | [`store`], `writer` | how rooms are kept: what was acknowledged is there after a crash |
 //! | `admission`, [`voucher`], `key_set` | who is at the door |
 //! | `hall`, `line`, `server` | a room with its connections; one viewer's way out; all rooms |
@@ -27,6 +27,7 @@ pub mod pace;
 pub mod person;
 pub mod posts;
 pub mod room;
+pub mod rounds;
 pub mod sampling;
 pub mod store;
 pub mod tags;

@@ -58,6 +58,7 @@ const PURE: &[&str] = &[
     "chat/person.rs",
     "chat/posts.rs",
     "chat/room",
+    "chat/rounds.rs",
     "chat/sampling.rs",
     "chat/tags.rs",
     "chat/text.rs",

@@ -14,8 +14,6 @@ use crate::media::{MediaTime, Signal};
 
 /// How often counts are told: four times a second.
 const COUNTS: Duration = Duration::from_millis(250);
-/// Events wait at most so long for others because it takes long to hand them out.
-const MAX_INTERVAL: Duration = Duration::from_millis(100);
 /// How often signals go out.
 const SIGNALS: Duration = Duration::from_secs(1);
 /// How often what is over is forgotten.
@@ -133,11 +131,9 @@ impl Room {
         batch
     }
 
-    /// How long it took to hand the last batch to all viewers. In a room so large that this takes most of the time between
-    /// two batches, events wait longer for others, so that a processor has time for other things.
-    pub fn handed_out(&mut self, took: Duration) {
-        let least = self.config.batch_interval;
-        self.outbox.interval = (took * 5 / 3).clamp(least, MAX_INTERVAL.max(least));
+    /// How long events wait for others from now on; `chat.batch_interval` in the beginning.
+    pub const fn wait_for_others(&mut self, interval: Duration) {
+        self.outbox.interval = interval;
     }
 
     /// The uptime at which [`flush`](Self::flush) has something to do, if nothing else happens.
