@@ -4,6 +4,8 @@
 //! an address, a user agent or anything that is one person's. A cohort smaller than k is spoken of as the channel's
 //! public number of viewers, and nothing else.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use super::country::alpha_3;
@@ -95,8 +97,12 @@ pub fn request(auction: &Auction, settings: &Settings, seller: &Seller, k: u32) 
         },
         "regs": regulations(seller),
     });
+    // The channel's own words are in it too: whoever does not know one passes over it.
+    let of_channel = context.blocked_categories.iter().map(ToString::to_string);
+    let blocked_categories: BTreeSet<String> =
+        settings.blocked_categories.iter().cloned().chain(of_channel).collect();
     let lists = [
-        ("bcat", &settings.blocked_categories),
+        ("bcat", &blocked_categories),
         ("badv", &settings.blocked_advertisers),
         ("wseat", &settings.allowed_seats),
         ("bseat", &settings.blocked_seats),

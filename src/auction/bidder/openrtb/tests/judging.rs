@@ -111,6 +111,15 @@ fn each_fault_has_its_code() {
 }
 
 #[test]
+fn what_the_channel_does_not_show_is_asked_for_and_held_to() {
+    let mut sale = auction();
+    sale.context = Arc::new(Context { blocked_categories: words(["IAB8"]), ..context() });
+    assert_eq!(bidder(settings()).request(&sale).unwrap()["bcat"], json!(["IAB8"]));
+    let offer = bidder(settings()).bids(&sale, &[respond(&answer(&[bid()]))]).unwrap();
+    assert_eq!(offer.refused[0].why, LossReason::BlockedCategory, "IAB8-1 is below it");
+}
+
+#[test]
 fn seats_and_floors_by_the_second_hold() {
     let one = || BTreeSet::from(["s".to_owned()]);
     let blocked = Settings { blocked_seats: one(), ..settings() };
