@@ -131,7 +131,8 @@ async fn harmed(
 /// Asks for a slot just behind the one that is on the air, whose worker gets the image at once.
 async fn ask_for_next(server: &Server, channel: &Channel, watching: &mut Watching, trace: &Value) -> String {
     let begun = trace["first_pts_ns"].as_i64().expect("it is on the air");
-    let start = begun + (SLOT as i64 + 200) * 1_000_000;
+    // With room between the two: the first may have begun a little later than it was asked for.
+    let start = begun + (SLOT as i64 + 1_000) * 1_000_000;
     let image = moving();
     let wish = Wish { image: &image, format: "lower_third", start: start.to_string(), millis: 1_000 };
     let mut asked = pin!(ask(server, channel, &wish));
