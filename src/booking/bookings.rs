@@ -1,29 +1,28 @@
 //! Everything that is booked: changed one after the other, told to whoever asks.
 
+mod creatives;
+
 use std::collections::BTreeSet;
-use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use bytes::Bytes;
 use tokio::sync::{Mutex, watch};
-use tokio::task::JoinError;
 
 use super::Config;
 use super::advertiser::{Advertiser, AdvertiserId};
 use super::campaign::Booking;
-use super::creative::{ContentHash, Creative, CreativeFile, CreativeId, MediaType};
+use super::creative::{Creative, CreativeFile, CreativeId};
+use super::error::{BookingError, Thing};
 use super::intake::Intake;
 use super::register::Register;
-use super::rules::{self, Problem};
+use super::rules;
 use super::store::{BookingStore, BookingStoreError};
 use crate::auction::Campaign;
-use crate::auction::campaign::Approval;
-use crate::auth::{AccessKey, Digest, NoRandomness};
+use crate::auth::{AccessKey, Digest};
 use crate::clock;
-use crate::ledger::{Account, CampaignId, Event, Ledger, LedgerError, Receipt, UnixMillis};
-use crate::media::OverlayFormat;
+use crate::ledger::{Account, CampaignId, Event, Ledger, Receipt, UnixMillis};
 use crate::money::Money;
-use crate::overlay::AskError;
+
+pub use creatives::Upload;
 
 /// What is booked here. Clones are the same. Reading asks memory; a change is kept first and then holds everywhere.
 #[derive(Clone)]
@@ -40,102 +39,6 @@ struct Inner {
     changing: Mutex<()>,
     /// Held while a worker looks at a file: one at a time, because workers are for broadcasts first.
     looking: Mutex<()>,
-}
-
-/// Something that is booked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Thing {
-    /// An advertiser.
-    Advertiser,
-    /// A campaign.
-    Campaign,
-    /// A creative.
-    Creative,
-}
-
-impl fmt::Display for Thing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Advertiser => "advertiser",
-            Self::Campaign => "campaign",
-            Self::Creative => "creative",
-        })
-    }
-}
-
-/// Why nothing has changed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BookingError {
-    /// Values that are not allowed: field, and what is.
-    #[error("{}", .0.iter().map(|(field, allowed)| format!("{field}: {allowed}")).collect::<Vec<_>>().join("; "))]
-    Invalid(Vec<Problem>),
-    /// It is not there.
-    #[error("there is no {0} of this number")]
-    Missing(Thing),
-    /// There are as many as there may be.
-    #[error("there are {most} {thing}s already, and no more may be (booking.{limit})")]
-    TooMany {
-        /// Of what.
-        thing: Thing,
-        /// How many there may be.
-        most: usize,
-        /// The key of the configuration.
-        limit: &'static str,
-    },
-    /// The files of all creatives take the memory that is for them.
-    #[error("the files of all creatives take the memory that is for them (booking.creative_memory)")]
-    NoMemory,
-    /// The file is too large, or empty.
-    #[error("image: a file of 1 to {0} bytes")]
-    FileSize(usize),
-    /// The advertiser has campaigns.
-    #[error("the advertiser has campaigns: delete them first")]
-    HasCampaigns,
-    /// The campaign has money.
-    #[error(
-        "the campaign has money left or kept back: pay it out first, with a payment of a negative amount"
-    )]
-    HasMoney,
-    /// The file is not the one that was looked at.
-    #[error("the creative's file is damaged: upload it again")]
-    Damaged,
-    /// The image cannot be used, or nobody can look at it now.
-    #[error(transparent)]
-    Image(#[from] AskError),
-    /// The ledger refuses, or cannot keep anything.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] BookingStoreError),
-    /// No key can be made.
-    #[error(transparent)]
-    Random(#[from] NoRandomness),
-    /// The change broke off.
-    #[error("the change broke off: {0}")]
-    Broken(#[from] JoinError),
-}
-
-impl From<Problem> for BookingError {
-    fn from(problem: Problem) -> Self {
-        Self::Invalid(vec![problem])
-    }
-}
-
-/// A creative to be added.
-#[derive(Clone, Debug)]
-pub struct Upload {
-    /// What it is made for.
-    pub format: OverlayFormat,
-    /// The image file.
-    pub file: Bytes,
-    /// Where a click leads.
-    pub click_url: Option<String>,
-    /// What it is about.
-    pub categories: BTreeSet<Arc<str>>,
-    /// Whether the operator uploads it.
-    pub by_operator: bool,
 }
 
 /// What came of a payment.
@@ -427,106 +330,6 @@ impl Bookings {
         .await
     }
 
-    /// Adds a creative, once a worker has looked at its file.
-    ///
-    /// # Errors
-    /// When a value is not allowed, the image cannot be used, there are too many, there is no such campaign, or the store fails.
-    pub async fn add_creative(&self, campaign: CampaignId, upload: Upload) -> Result<Creative, BookingError> {
-        let inner = &self.0;
-        let advertiser = inner.advertiser(inner.booking(campaign)?.advertiser)?;
-        let most = inner.config.creative_bytes;
-        if !(1..=most).contains(&upload.file.len()) {
-            return Err(BookingError::FileSize(most));
-        }
-        let click_url =
-            upload.click_url.map(|url| rules::click_url(&url, &advertiser.domains)).transpose()?;
-        let categories = rules::words("categories", &upload.categories)?;
-        inner.check_room_for(campaign, upload.file.len())?;
-        let look = {
-            let _one_at_a_time = inner.looking.lock().await;
-            inner.intake.look(upload.format, upload.file.clone()).await?
-        };
-        self.change(move |inner| async move {
-            // Others may have come, or the campaign gone, in the meantime.
-            inner.booking(campaign)?;
-            inner.check_room_for(campaign, upload.file.len())?;
-            let is_approved = upload.by_operator && inner.config.approve_operator_uploads;
-            let creative = Creative {
-                id: inner.write().next_creative(),
-                campaign,
-                format: upload.format,
-                media_type: MediaType::of(&upload.file),
-                bytes: upload.file.len(),
-                hash: ContentHash::of(&upload.file),
-                look,
-                click_url,
-                categories,
-                approval: if is_approved { Approval::Approved } else { Approval::Pending },
-                reason: None,
-                created_at: now(),
-                is_ready: true,
-            };
-            inner.store.insert_creative(&creative, &upload.file).await?;
-            // Of what a request was read into, no more than the file is to stay.
-            inner.write().put_creative(creative.clone(), Some(Bytes::copy_from_slice(&upload.file)));
-            tracing::info!(creative = creative.id, campaign = campaign.0, "creative added");
-            Ok(creative)
-        })
-        .await
-    }
-
-    /// Allows a creative.
-    ///
-    /// # Errors
-    /// When there is no such creative, its file is damaged, or the store fails.
-    pub async fn approve(&self, id: CreativeId) -> Result<Creative, BookingError> {
-        self.judge(id, Approval::Approved, None).await
-    }
-
-    /// Forbids a creative, with a reason.
-    ///
-    /// # Errors
-    /// When there is no such creative, the reason is none, or the store fails.
-    pub async fn reject(&self, id: CreativeId, reason: &str) -> Result<Creative, BookingError> {
-        let reason = rules::line("reason", reason, rules::MAX_REASON)?;
-        self.judge(id, Approval::Rejected, Some(reason)).await
-    }
-
-    async fn judge(
-        &self,
-        id: CreativeId,
-        approval: Approval,
-        reason: Option<String>,
-    ) -> Result<Creative, BookingError> {
-        self.change(move |inner| async move {
-            let before = inner.creative(id)?;
-            if approval == Approval::Approved && !before.is_ready {
-                return Err(BookingError::Damaged);
-            }
-            let creative = Creative { approval, reason, ..before };
-            inner.store.update_creative(&creative).await?;
-            inner.write().put_creative(creative.clone(), None);
-            tracing::info!(creative = id, ?approval, "creative judged");
-            Ok(creative)
-        })
-        .await
-    }
-
-    /// Deletes a creative; where it is on the air, it stays until its slot is over.
-    ///
-    /// # Errors
-    /// When there is no such creative, or the store fails.
-    pub async fn delete_creative(&self, id: CreativeId) -> Result<(), BookingError> {
-        self.change(move |inner| async move {
-            inner.creative(id)?;
-            inner.store.delete_creative(id).await?;
-            inner.write().remove_creative(id);
-            tracing::info!(creative = id, "creative deleted");
-            Ok(())
-        })
-        .await
-    }
-
     /// Runs a change to its end, one at a time, in a task of its own: a client who hangs up in the middle must not leave the
     /// store and the memory apart.
     async fn change<T, F>(
@@ -568,14 +371,6 @@ impl Inner {
 
     fn creative(&self, id: CreativeId) -> Result<Creative, BookingError> {
         self.read().creatives.get(&id).cloned().ok_or(BookingError::Missing(Thing::Creative))
-    }
-
-    fn check_room_for(&self, campaign: CampaignId, bytes: usize) -> Result<(), BookingError> {
-        let register = self.read();
-        let most = self.config.creatives_per_campaign;
-        check_room(register.creatives_of(campaign).count(), Thing::Creative, most, "creatives_per_campaign")?;
-        let is_room = register.file_bytes().saturating_add(bytes) <= self.config.creative_memory;
-        if is_room { Ok(()) } else { Err(BookingError::NoMemory) }
     }
 }
 

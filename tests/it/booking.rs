@@ -1,6 +1,6 @@
 //! Booking on the real server: what is kept over a restart, and what a real worker says of a creative.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::Server;
 use crate::support::http::{self, Response};
@@ -101,7 +101,7 @@ async fn a_worker_looks_at_a_creative_before_anybody_is_asked_to_allow_it() {
     }
     for bad in [&b"\x89PNG\r\n\x1a\n and so on"[..], b"<html>", b"<svg", &GIF[..20]] {
         let response = upload(server.http, &key, campaign, bad).await;
-        let (status, error): (u16, Value) = (response.status, response.json().await);
+        let (status, error) = (response.status, response.json().await);
         assert_eq!(status, 422, "{error}");
         let message = error["error"]["message"].as_str().unwrap();
         assert!(message.starts_with("image: ") && message.len() > 10, "the worker's reason: {message}");
