@@ -12,7 +12,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::api::channels::{ChannelStoreError, Directory, SqliteChannels};
 use crate::api::{self, Api, Ports};
-use crate::auth::{AdminToken, StreamKeys, Studio, TokenError, Viewers};
+use crate::auth::{AdminToken, Pages, StreamKeys, Studio, TokenError, Viewers};
 use crate::av::audio::AudioConverter;
 use crate::av::worker::{WorkerConverter, Workers};
 use crate::booking::{BookingStoreError, Bookings, SqliteBookings};
@@ -173,8 +173,13 @@ impl App {
         let life = Life::default();
         let overlays = Overlays::new(&config.overlay, workers, life.clone(), &metrics);
         let studio = Studio::new(&token, keys.clone());
-        let context =
-            Context { hub: hub.clone(), keys: keys.clone(), studio: studio.clone(), life: life.clone() };
+        let context = Context {
+            hub: hub.clone(),
+            keys: keys.clone(),
+            studio: studio.clone(),
+            pages: Pages::new(&token),
+            life: life.clone(),
+        };
         let webrtc = webrtc::Server::start(&config.webrtc, context.clone(), &metrics)?;
         let ports = Ports {
             http: http_bound.port,

@@ -14,9 +14,11 @@ use aws_lc_rs::{digest, hmac, rand};
 
 use crate::media::ChannelName;
 
+mod page;
 mod studio;
 mod viewer;
 
+pub use page::Pages;
 pub use studio::{Studio, bearer};
 pub use viewer::{ViewerId, Viewers};
 

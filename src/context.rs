@@ -5,7 +5,7 @@ use std::future::Future;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::auth::{StreamKeys, Studio};
+use crate::auth::{Pages, StreamKeys, Studio};
 use crate::hub::Hub;
 
 /// What a protocol needs of the rest of the server. Clones are the same server.
@@ -17,6 +17,8 @@ pub struct Context {
     pub keys: StreamKeys,
     /// Broadcasters who are signed in in the browser.
     pub studio: Studio,
+    /// Pages that draw overlays themselves.
+    pub pages: Pages,
     /// The server's life.
     pub life: Life,
 }
@@ -26,8 +28,9 @@ impl Context {
     /// A server with these channels and nobody who may publish, for tests.
     pub fn of(hub: Hub) -> Self {
         let keys = StreamKeys::default();
-        let studio = Studio::new(&crate::auth::AdminToken::for_tests(), keys.clone());
-        Self { hub, keys, studio, life: Life::default() }
+        let token = crate::auth::AdminToken::for_tests();
+        let (studio, pages) = (Studio::new(&token, keys.clone()), Pages::new(&token));
+        Self { hub, keys, studio, pages, life: Life::default() }
     }
 }
 

@@ -65,15 +65,39 @@ struct Hls {
     config: Config,
     context: Context,
     metrics: Metrics,
-    /// The channels being packaged, by name.
-    channels: RwLock<HashMap<Box<str>, Arc<Live>>>,
+    /// The channels being packaged, by name; those for pages that draw overlays themselves apart.
+    channels: RwLock<HashMap<(Box<str>, Feed), Arc<Live>>>,
     sessions: AtomicU64,
+}
+
+/// What is packaged of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Feed {
+    Program,
+    Source,
+}
+
+impl Feed {
+    const ALL: [Self; 2] = [Self::Program, Self::Source];
+
+    const fn rendition(self) -> Rendition {
+        match self {
+            Self::Program => Rendition::PROGRAM,
+            Self::Source => Rendition::Source,
+        }
+    }
 }
 
 async fn multivariant(State(hls): State<Arc<Hls>>, uri: Uri) -> Result<Response, Refusal> {
     let name = segments(&uri).and_then(|[name, _]| name.parse().ok());
     let name: ChannelName = name.ok_or(Refusal::NoChannel)?;
-    let live = hls.live_or_start(&name)?;
+    // The session is asked for here only: all that it leads to is the same for everybody, and stays in caches.
+    let session = uri.query().and_then(|query| {
+        query.split('&').find_map(|pair| pair.strip_prefix("session="))
+    });
+    let page = session.and_then(|word| hls.context.pages.verify(word, &name));
+    let feed = if page.is_some() { Feed::Source } else { Feed::Program };
+    let live = hls.live_or_start(&name, feed)?;
     live.touch();
     let snapshot = hls.first_snapshot(&live).await?;
     Ok(answer(PLAYLIST, ALWAYS_ASK, snapshot.multivariant.clone()))
@@ -82,7 +106,8 @@ async fn multivariant(State(hls): State<Arc<Hls>>, uri: Uri) -> Result<Response,
 async fn file(State(hls): State<Arc<Hls>>, uri: Uri) -> Result<Response, Refusal> {
     let [name, session, rendition, file] = segments(&uri).ok_or(Refusal::NoFile)?;
     let resource = Resource::parse(file).ok_or(Refusal::NoFile)?;
-    let live = hls.live(name).filter(|live| live.session() == session).ok_or(Refusal::NoFile)?;
+    let of_session = |feed| hls.live(name, feed).filter(|live| live.session() == session);
+    let live = Feed::ALL.into_iter().find_map(of_session).ok_or(Refusal::NoFile)?;
     live.touch();
     let reload = match (resource, uri.query()) {
         (Resource::Playlist, Some(query)) => Reload::parse(query).map_err(|bad| hls.bad(bad))?,
@@ -105,43 +130,45 @@ async fn file(State(hls): State<Arc<Hls>>, uri: Uri) -> Result<Response, Refusal
 }
 
 impl Hls {
-    fn live(&self, name: &str) -> Option<Arc<Live>> {
-        self.channels.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    fn live(&self, name: &str, feed: Feed) -> Option<Arc<Live>> {
+        let channels = self.channels.read().unwrap_or_else(PoisonError::into_inner);
+        channels.get(&(name.into(), feed)).cloned()
     }
 
     /// The session that packages this channel, begun if there is none.
-    fn live_or_start(self: &Arc<Self>, name: &ChannelName) -> Result<Arc<Live>, Refusal> {
-        if let Some(live) = self.live(name.as_str()).filter(|live| !live.has_ended()) {
+    fn live_or_start(self: &Arc<Self>, name: &ChannelName, feed: Feed) -> Result<Arc<Live>, Refusal> {
+        if let Some(live) = self.live(name.as_str(), feed).filter(|live| !live.has_ended()) {
             return Ok(live);
         }
         let channel = self.context.hub.channel(name).ok_or(Refusal::NoChannel)?;
         let mut channels = self.channels.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(live) = channels.get(name.as_str()).filter(|live| !live.has_ended()) {
+        let key: (Box<str>, Feed) = (name.as_str().into(), feed);
+        if let Some(live) = channels.get(&key).filter(|live| !live.has_ended()) {
             return Ok(Arc::clone(live));
         }
         // All that is in memory: so the pace is known and there is a playlist as soon as somebody asks.
-        let subscriber = channel.subscribe_from(Start::Oldest, &Rendition::PROGRAM)?;
+        let subscriber = channel.subscribe_from(Start::Oldest, &feed.rendition())?;
         // The broadcast tells sessions apart over restarts, the count within one.
         let number = self.sessions.fetch_add(1, Ordering::Relaxed);
         let live = Arc::new(Live::new(format!("{}-{number}", subscriber.broadcast_id())));
-        channels.insert(name.as_str().into(), Arc::clone(&live));
+        channels.insert(key.clone(), Arc::clone(&live));
         drop(channels);
 
-        let (hls, name, running) = (Arc::clone(self), name.clone(), Arc::clone(&live));
+        let (hls, running) = (Arc::clone(self), Arc::clone(&live));
         self.context.life.spawn(async move {
             let life = hls.context.life.clone();
             let packaging = Arc::clone(&running);
             packaging.run(channel, subscriber, hls.config.clone(), hls.metrics.clone(), life).await;
-            hls.forget(&name, &running);
+            hls.forget(&key, &running);
         });
         Ok(live)
     }
 
     /// Ends a session, unless another has taken its place.
-    fn forget(&self, name: &ChannelName, live: &Arc<Live>) {
+    fn forget(&self, key: &(Box<str>, Feed), live: &Arc<Live>) {
         let mut channels = self.channels.write().unwrap_or_else(PoisonError::into_inner);
-        if channels.get(name.as_str()).is_some_and(|known| Arc::ptr_eq(known, live)) {
-            channels.remove(name.as_str());
+        if channels.get(key).is_some_and(|known| Arc::ptr_eq(known, live)) {
+            channels.remove(key);
         }
     }
 

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
 
 use super::events::Events;
 use super::offer::{Offer, Role};
@@ -33,16 +34,25 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
 async fn watch(
     State(shared): State<Arc<Shared>>,
     Path(name): Path<String>,
+    Query(session): Query<PageSession>,
     Extension(connection): Extension<Connection>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let channel = signalling::channel(&shared, &name)?;
     let offer = signalling::read_offer(&headers, &body, Role::Viewer)?;
-    let watched = choose(&channel, &offer).inspect_err(|_| shared.metrics.refused("stream"))?;
+    let page = session.session.and_then(|word| shared.context.pages.verify(&word, channel.name()));
+    let of = if page.is_some() { Rendition::Source } else { Rendition::PROGRAM };
+    let watched = choose(&channel, &offer, of).inspect_err(|_| shared.metrics.refused("stream"))?;
     let purpose = Purpose::Watch(watched.agreed, watched.rendition);
     let offer = Some(offer).filter(|_| watched.is_offered);
     signalling::open(&shared, connection.peer(), channel, offer, purpose).await
+}
+
+/// Of a page that draws overlays itself, and gets the picture without them.
+#[derive(Deserialize)]
+struct PageSession {
+    session: Option<String>,
 }
 
 /// What a viewer gets.
@@ -53,19 +63,18 @@ struct Watched {
     is_offered: bool,
 }
 
-/// The programme, with sound that WebRTC carries, and a picture that it carries where the encoder's is none. Sound that is
+/// The programme, or the source, with sound that WebRTC carries, and a picture that it carries where the encoder's is none. Sound that is
 /// Opus already passes untouched, so that a viewer stays on his session when another encoder goes on with AAC.
-fn rendition(picture: Option<Codec>) -> Rendition {
-    let programme = Rendition::PROGRAM;
+fn rendition(of: Rendition, picture: Option<Codec>) -> Rendition {
     match picture {
-        Some(codec) => programme.with_picture(codec),
-        None => programme,
+        Some(codec) => of.with_picture(codec),
+        None => of,
     }
     .with_sound(Codec::Opus)
 }
 
 /// What a viewer with this offer gets of the channel.
-fn choose(channel: &Channel, offer: &Offer) -> Result<Watched, ApiError> {
+fn choose(channel: &Channel, offer: &Offer, of: Rendition) -> Result<Watched, ApiError> {
     let status = channel.status();
     if !status.live {
         return Err(signalling::offline("the channel is not live".to_owned()));
@@ -89,7 +98,7 @@ fn choose(channel: &Channel, offer: &Offer) -> Result<Watched, ApiError> {
     let video = converted.or(video.map(|track| track.codec));
     let audio = audio.map(|_| Codec::Opus);
     let is_offered = [video, audio].into_iter().flatten().all(takes);
-    Ok(Watched { agreed: Agreed { video, audio }, rendition: rendition(converted), is_offered })
+    Ok(Watched { agreed: Agreed { video, audio }, rendition: rendition(of, converted), is_offered })
 }
 
 /// The codec's name in `a=rtpmap`, in lower case.
