@@ -224,6 +224,7 @@ impl App {
                     titles: titles(Arc::clone(&directory)),
                     signals: chat.as_ref().map(Chat::signals),
                     secret: token.derive("onair impressions"),
+                    pages: context.pages.clone(),
                     life: life.clone(),
                 };
                 Some(Sale::start(&config.sale, &config.cues, &config.traffic, parts, &metrics).await?)

@@ -50,6 +50,8 @@ pub struct Config {
     pub floor_l_shape: Cpm,
     /// The same.
     pub floor_double_box: Cpm,
+    /// Pages that may follow placements at one time, in all channels.
+    pub max_pages: usize,
     /// How long cues and their traces are kept.
     #[serde(with = "setting::duration")]
     pub keep: Duration,
@@ -70,6 +72,7 @@ impl Default for Config {
             floor_corner: Cpm::from_micros(500_000),
             floor_l_shape: Cpm::from_micros(2_000_000),
             floor_double_box: Cpm::from_micros(2_000_000),
+            max_pages: 15_000,
             keep: Duration::from_secs(90 * 24 * 3600),
         }
     }
@@ -127,6 +130,8 @@ impl Config {
 pub struct ChannelSettings {
     /// Who may open slots, and how long and how often; `null` for what the configuration says of all channels.
     pub policy: Option<Policy>,
+    /// How overlays reach viewers.
+    pub delivery: Delivery,
     /// What the channel is about, in one word.
     pub category: Option<Arc<str>>,
     /// What the channel is about, in several.
@@ -137,6 +142,19 @@ pub struct ChannelSettings {
     pub blocked_categories: BTreeSet<Arc<str>>,
     /// Agreements with buyers that hold here.
     pub deals: Vec<DealSetting>,
+}
+
+/// How overlays reach viewers. Each viewer gets them in one way only, so nothing counts twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// Pages that can draw them do; everybody else watches a programme into which they are drawn.
+    #[default]
+    GuidedAndBurned,
+    /// Pages that can draw them do; everybody else sees none.
+    Guided,
+    /// They are drawn into the programme, for everybody.
+    Burned,
 }
 
 /// An agreement with a buyer.

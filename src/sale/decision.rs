@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use aws_lc_rs::rand;
 
+use super::config::Delivery;
+use super::guided::{Shown, Standing};
 use super::record::{CueNumber, Outcome, Sold, Stage};
 use super::server::Sale;
 use crate::auction::bidder::house::House;
@@ -14,18 +16,19 @@ use crate::auction::bidder::offer;
 use crate::auction::cohort::Cohort;
 use crate::auction::sale::{self, deadline};
 use crate::auction::{Auction, Campaign, Cohorts, Context, Subject, Trace};
+use crate::av::worker::ipc::OverlayId;
 use crate::clock;
 use crate::cue::Slot;
 use crate::hub::Channel;
-use crate::ledger::{
-    DisplayClass, Event, LedgerError, Receipt, Refusal, SessionId, SlotId, SlotName, UnixMillis,
-};
+use crate::ledger::{DisplayClass, Event, LedgerError, Lot, Receipt, Refusal, SlotId, SlotName, UnixMillis};
 use crate::media::{CueId, MediaTime};
 use crate::money::Money;
 use crate::overlay::{Image, Reserved, Wanted};
 
 /// The audience of a programme that is the same for all is one cohort.
 const VARIANTS: usize = 1;
+/// The most cohorts of pages that are sold apart.
+const MAX_COHORTS: usize = 32;
 /// How often a slot is decided again when the winner cannot be shown or paid for.
 const ATTEMPTS: usize = 3;
 
@@ -55,11 +58,22 @@ pub(super) enum Decided {
 /// An overlay that was sold.
 pub(super) struct OnItsWay {
     pub slot: SlotId,
-    pub overlay: crate::av::worker::ipc::OverlayId,
+    /// What is drawn into the programme, and which lot that is.
+    pub burned: Option<(OverlayId, u16)>,
+    /// What pages draw.
+    pub guided: Option<Standing>,
     /// When it was sold to begin.
     pub start: MediaTime,
     /// When the ledger takes no more displays.
     pub deadline: UnixMillis,
+}
+
+/// Who can be shown something, and how.
+struct Audience {
+    /// The programme's, and the time that is taken there; `None` where there is nobody, or no overlay can be drawn.
+    burned: Option<(Cohorts, Reserved)>,
+    /// Pages that draw.
+    guided: Option<Cohorts>,
 }
 
 impl Job {
@@ -74,39 +88,34 @@ impl Job {
 
     async fn decide(&self) -> Result<Decided, Outcome> {
         let inner = self.sale.inner();
-        let duration = millis(self.slot.cue.duration);
-        let wanted = Wanted { format: self.slot.format, start: Some(self.slot.cue.start), duration };
-        // A worker catches up with the source in the meantime.
-        let place = inner.overlays.reserve(&self.channel, wanted);
-        let place = place.map_err(|error| Outcome::NoPlace { why: error.to_string() })?;
-        let sessions: Vec<SessionId> =
-            self.channel.audience().iter().map(|watching| SessionId(watching.session)).collect();
-        if sessions.is_empty() {
-            return Err(Outcome::NoAudience);
-        }
-        // Whoever watches the programme sees the same: of nobody apart is anything known or told.
-        let audience = sessions.iter().map(|_| Cohort::everybody());
-        let cohorts = Cohorts::group(audience, inner.config.k, VARIANTS);
-        let auctions = self.auctions(&cohorts);
+        let mut audience = self.audience()?;
+        let burned =
+            audience.burned.as_ref().map(|(cohorts, _)| self.auctions(cohorts, DisplayClass::Server));
+        let guided = audience.guided.as_ref().map(|cohorts| self.auctions(cohorts, DisplayClass::Client));
+        let auctions: Vec<Auction> = burned.iter().chain(&guided).flatten().cloned().collect();
+        let burned = burned.map_or(0, |auctions| auctions.len());
         let mut broken = HashSet::new();
         for _ in 0..ATTEMPTS {
-            let house = self.house(&broken);
-            let traces: Vec<Trace> = auctions
-                .iter()
-                .map(|auction| Trace::of(auction.clone(), vec![offer(&house, auction, &[])]))
-                .collect();
-            let start = self.epoch.saturating_add(self.slot.cue.start.as_millis());
-            let deadline = deadline(start, duration, inner.config.max_viewer_delay);
+            let traces = self.traces(&auctions, &broken);
+            let deadline = self.deadline();
             let Some(sale) = sale::Sale::of(&traces, inner.config.share(), deadline) else {
                 inner.records.change(self.number, |record| record.traces = traces);
                 return Err(Outcome::NoBid);
             };
-            let Some(lot) = sale.reservation.lots.first().cloned() else { return Err(Outcome::NoBid) };
-            let Some(image) = self.image(&place, lot.creative).await else {
-                broken.insert(lot.creative);
-                inner.records.change(self.number, |record| record.traces = traces);
-                continue;
-            };
+            let lots = sale.reservation.lots.clone();
+            // The one lot of the programme, if it was sold.
+            let of_program = sale.traces.iter().position(|place| *place < burned);
+            let mut image = None;
+            if let (Some(lot), Some((_, place))) =
+                (of_program.and_then(|lot| lots.get(lot)), &audience.burned)
+            {
+                image = self.image(place, lot.creative).await;
+                if image.is_none() {
+                    broken.insert(lot.creative);
+                    inner.records.change(self.number, |record| record.traces = traces);
+                    continue;
+                }
+            }
             let places = sale.traces.clone();
             let kept = inner.records.keep(self.number, |record| record.traces = traces);
             let reserved = inner.ledger.submit(Event::Reserve(sale.reservation));
@@ -122,35 +131,146 @@ impl Job {
                 self.release(slot).await;
                 return Err(unkept(why));
             }
-            if units.first() == Some(&0) || self.is_late() {
+            if self.is_late() {
                 self.release(slot).await;
                 return Err(Outcome::Late);
             }
-            let campaign = house.candidates.iter().find(|candidate| candidate.campaign.id == lot.campaign);
-            if let Some(candidate) = campaign {
-                let count = units.first().copied().unwrap_or(0);
-                let amount = lot.price.checked_times(count).unwrap_or(Money::ZERO);
-                inner.market().granted(
-                    &candidate.campaign,
-                    amount,
-                    self.channel.name(),
-                    self.subject(),
-                    now(),
-                );
+            for (lot, count) in lots.iter().zip(&units) {
+                let amount = lot.price.checked_times(*count).unwrap_or(Money::ZERO);
+                inner.market().reserved(lot.campaign, amount);
             }
-            let overlay = place.show(image);
+            let is_paid = |lot: usize| units.get(lot).is_some_and(|count| *count > 0);
+            let place = audience.burned.take().map(|(_, place)| place);
+            let overlay = match (of_program.filter(|lot| is_paid(*lot)), place, image) {
+                (Some(lot), Some(place), Some(image)) if self.grant(&lots, lot) => {
+                    Some((place.show(image), u16::try_from(lot).unwrap_or(u16::MAX)))
+                }
+                _ => None,
+            };
+            let shown = audience.guided.take().map(|cohorts| {
+                let lot_of = |place: usize| {
+                    let lot = places.iter().position(|trace| *trace == burned + place)?;
+                    self.shown(&lots, lot).filter(|_| is_paid(lot))
+                };
+                let lots: Vec<Option<Shown>> = (0..cohorts.groups().count()).map(lot_of).collect();
+                self.standing(slot, deadline, cohorts, lots)
+            });
+            let shown = shown.filter(|standing| standing.lots.iter().any(Option::is_some));
+            if overlay.is_none() && shown.is_none() {
+                self.release(slot).await;
+                return Err(Outcome::NoBid);
+            }
             inner.records.change(self.number, |record| {
                 record.stage = Stage::Sold;
-                record.sold =
-                    Some(Sold { slot, units, traces: places, overlay: Some(overlay.0.to_string()) });
+                let overlay = overlay.map(|(overlay, _)| overlay.0.to_string());
+                record.sold = Some(Sold { slot, units, traces: places, overlay });
             });
-            return Ok(Decided::Sold(OnItsWay { slot, overlay, start: self.slot.cue.start, deadline }));
+            let start = self.slot.cue.start;
+            return Ok(Decided::Sold(OnItsWay { slot, burned: overlay, guided: shown, start, deadline }));
         }
         Err(Outcome::NoBid)
     }
 
+    /// Who can be shown something. The overlay's time is taken first: a worker catches up with the source in the meantime.
+    fn audience(&self) -> Result<Audience, Outcome> {
+        let inner = self.sale.inner();
+        let delivery = self.sale.settings(self.channel.name()).delivery;
+        let viewers = match delivery {
+            Delivery::Guided => 0,
+            _ => self.channel.audience().len(),
+        };
+        let pages: Vec<Cohort> =
+            inner.guided.audience(self.channel.name()).into_iter().map(|(_, cohort)| cohort).collect();
+        let guided = (!pages.is_empty()).then(|| Cohorts::group(pages, inner.config.k, MAX_COHORTS));
+        let mut obstacle = Outcome::NoAudience;
+        let mut burned = None;
+        if viewers > 0 {
+            let wanted = Wanted {
+                format: self.slot.format,
+                start: Some(self.slot.cue.start),
+                duration: millis(self.slot.cue.duration),
+            };
+            match inner.overlays.reserve(&self.channel, wanted) {
+                Ok(place) => {
+                    // Whoever watches the programme sees the same: of nobody apart is anything known or told.
+                    let everybody = std::iter::repeat_n(Cohort::everybody(), viewers);
+                    burned = Some((Cohorts::group(everybody, inner.config.k, VARIANTS), place));
+                }
+                Err(error) => obstacle = Outcome::NoPlace { why: error.to_string() },
+            }
+        }
+        if burned.is_none() && guided.is_none() { Err(obstacle) } else { Ok(Audience { burned, guided }) }
+    }
+
+    /// Asks everybody, and decides.
+    fn traces(&self, auctions: &[Auction], broken: &HashSet<u64>) -> Vec<Trace> {
+        let program = self.house(broken, Some(&self.subject()));
+        let pages = self.house(broken, None);
+        let decide = |auction: &Auction| {
+            let house = match auction.context.class {
+                DisplayClass::Server => &program,
+                DisplayClass::Client => &pages,
+            };
+            Trace::of(auction.clone(), vec![offer(house, auction, &[])])
+        };
+        auctions.iter().map(decide).collect()
+    }
+
+    /// Whether the programme may show a lot, by caps and separation: that is so unless another slot was faster.
+    fn grant(&self, lots: &[Lot], lot: usize) -> bool {
+        let inner = self.sale.inner();
+        let campaign = lots.get(lot).and_then(|lot| inner.bookings.campaign(lot.campaign));
+        campaign.is_some_and(|campaign| {
+            inner.market().expose(&campaign, self.channel.name(), self.subject(), now())
+        })
+    }
+
+    /// What pages draw of a lot.
+    fn shown(&self, lots: &[Lot], lot: usize) -> Option<Shown> {
+        let bookings = &self.sale.inner().bookings;
+        let sold = lots.get(lot)?;
+        let advertiser = bookings.booking(sold.campaign).and_then(|of| bookings.advertiser(of.advertiser));
+        Some(Shown {
+            lot: u16::try_from(lot).ok()?,
+            campaign: bookings.campaign(sold.campaign)?,
+            creative: bookings.creative_file(sold.creative)?,
+            advertiser: advertiser?.name,
+        })
+    }
+
+    fn standing(
+        &self,
+        slot: SlotId,
+        deadline: UnixMillis,
+        cohorts: Cohorts,
+        lots: Vec<Option<Shown>>,
+    ) -> Standing {
+        let start = self.slot.cue.start;
+        let duration = self.slot.cue.duration.unwrap_or(MediaTime::ZERO);
+        Standing {
+            cue: self.number,
+            revision: self.slot.cue.revision,
+            slot,
+            format: self.slot.format,
+            start,
+            end: start + duration,
+            duration,
+            began_at: self.epoch,
+            deadline,
+            cohorts,
+            lots,
+            granted: HashSet::new(),
+        }
+    }
+
+    /// When the ledger takes no more displays.
+    fn deadline(&self) -> UnixMillis {
+        let start = self.epoch.saturating_add(self.slot.cue.start.as_millis());
+        deadline(start, millis(self.slot.cue.duration), self.sale.inner().config.max_viewer_delay)
+    }
+
     /// An auction for each cohort.
-    fn auctions(&self, cohorts: &Cohorts) -> Vec<Auction> {
+    fn auctions(&self, cohorts: &Cohorts, class: DisplayClass) -> Vec<Auction> {
         let inner = self.sale.inner();
         let settings = self.sale.settings(self.channel.name());
         let title = (inner.title)(self.channel.name());
@@ -160,7 +280,7 @@ impl Job {
             at: now(),
             format: self.slot.format,
             duration_ms: u32::try_from(millis(self.slot.cue.duration).as_millis()).unwrap_or(u32::MAX),
-            class: DisplayClass::Server,
+            class,
             title: title.text,
             category: None,
             tags: BTreeSet::new(),
@@ -198,7 +318,7 @@ impl Job {
     }
 
     /// The campaigns as they stand; creatives that have just failed are not ready.
-    fn house(&self, broken: &HashSet<u64>) -> House {
+    fn house(&self, broken: &HashSet<u64>, subject: Option<&Subject>) -> House {
         let inner = self.sale.inner();
         let mut campaigns = inner.bookings.campaigns();
         if !broken.is_empty() {
@@ -213,7 +333,7 @@ impl Job {
             }
         }
         let balance = |campaign| self.sale.balance(campaign);
-        inner.market().house(&campaigns, balance, self.channel.name(), &self.subject(), now())
+        inner.market().house(&campaigns, balance, self.channel.name(), subject, now())
     }
 
     async fn image(&self, place: &Reserved, creative: u64) -> Option<Image> {

@@ -81,7 +81,10 @@ enum State {
 /// A slot that was sold.
 struct Live {
     slot: SlotId,
-    overlay: OverlayId,
+    /// What is drawn into the programme, and which lot that is.
+    burned: Option<(OverlayId, u16)>,
+    /// Pages draw it too.
+    guided: bool,
     /// When it was sold to begin.
     start: MediaTime,
     deadline: UnixMillis,
@@ -89,6 +92,12 @@ struct Live {
     displays: Option<Displays>,
     /// Its last frame was sent, or none will be.
     closed: bool,
+}
+
+impl Live {
+    fn is(&self, overlay: OverlayId) -> bool {
+        self.burned.is_some_and(|(burned, _)| burned == overlay)
+    }
 }
 
 /// Displays that the ledger was told of.
@@ -272,10 +281,19 @@ impl Director {
             State::Waiting if withdrawn => self.over(&slot.cue.id, Outcome::Withdrawn),
             // A decision that is under way is looked at when it is there.
             State::Waiting | State::Deciding => {}
-            State::OnItsWay(live) if withdrawn => inner.overlays.cancel(live.overlay),
+            State::OnItsWay(live) if withdrawn => {
+                inner.guided.withdraw(self.channel.name(), running.number);
+                match live.burned {
+                    Some((overlay, _)) => inner.overlays.cancel(overlay),
+                    None => self.withdrawn(&slot.cue.id),
+                }
+            }
             // What was sold ends earlier, if it is to, and never later.
             State::OnItsWay(live) if live.start == slot.cue.start => {
-                inner.overlays.shorten(live.overlay, slot.end());
+                self.sale.guide_until(self.channel.name(), running.number, slot.end());
+                if let Some((overlay, _)) = live.burned {
+                    inner.overlays.shorten(overlay, slot.end());
+                }
             }
             State::OnItsWay(_) => self.sell_again(&slot.cue.id),
         }
@@ -286,7 +304,10 @@ impl Director {
         let inner = Arc::clone(self.sale.inner());
         let Some(running) = self.slots.get_mut(cue) else { return };
         let State::OnItsWay(live) = std::mem::replace(&mut running.state, State::Waiting) else { return };
-        inner.overlays.cancel(live.overlay);
+        inner.guided.withdraw(self.channel.name(), running.number);
+        if let Some((overlay, _)) = live.burned {
+            inner.overlays.cancel(overlay);
+        }
         inner.records.change(running.number, |record| {
             record.stage = Stage::Announced;
             record.sold = None;
@@ -341,10 +362,16 @@ impl Director {
         let Some(running) = self.slots.get_mut(&cue) else { return };
         match decided {
             Decided::Unsold(outcome) => self.over(&cue, outcome),
-            Decided::Sold(OnItsWay { slot, overlay, start, deadline }) => {
-                let live = Live { slot, overlay, start, deadline, displays: None, closed: false };
+            Decided::Sold(OnItsWay { slot, burned, guided, start, deadline }) => {
+                let is_guided = guided.is_some();
+                let live =
+                    Live { slot, burned, guided: is_guided, start, deadline, displays: None, closed: false };
                 running.state = State::OnItsWay(live);
+                if let Some(standing) = guided {
+                    self.sale.guide(self.channel.name(), standing);
+                }
                 // The slot may have changed in the meantime, and something may have become of the overlay.
+                let Some(running) = self.slots.get(&cue) else { return };
                 let slot = running.slot.clone();
                 self.change(slot);
                 self.catch_up();
@@ -359,8 +386,7 @@ impl Director {
             Err(RecvError::Lagged(_)) => return self.catch_up(),
             Err(RecvError::Closed) => return,
         };
-        let of =
-            |running: &Running| matches!(&running.state, State::OnItsWay(live) if live.overlay == overlay);
+        let of = |running: &Running| matches!(&running.state, State::OnItsWay(live) if live.is(overlay));
         let cue = self.slots.iter().find(|(_, running)| of(running)).map(|(cue, _)| cue.clone());
         if let Some(cue) = cue {
             match event {
@@ -374,7 +400,9 @@ impl Director {
     /// Events were missed: what has become of the overlays is asked for.
     fn catch_up(&mut self) {
         let live = self.slots.iter().filter_map(|(cue, running)| match &running.state {
-            State::OnItsWay(live) if !live.closed => Some((cue.clone(), live.overlay)),
+            State::OnItsWay(Live { burned: Some((overlay, _)), closed: false, .. }) => {
+                Some((cue.clone(), *overlay))
+            }
             _ => None,
         });
         for (cue, overlay) in live.collect::<Vec<_>>() {
@@ -412,15 +440,17 @@ impl Director {
         if let (Some(displays), Some(end)) = (&mut live.displays, end) {
             displays.shorten(end);
         }
-        let slot = live.slot;
+        let (slot, guided) = (live.slot, live.guided);
         let outcome = match (shown.frames, why) {
+            // Pages go on without the programme.
+            (0, why) if guided => Outcome::CutShort { why: why.label().to_owned() },
             (0, why) => Outcome::NotShown { why: why.label().to_owned() },
             (_, Why::Completed) => Outcome::Completed,
             (_, why) => Outcome::CutShort { why: why.label().to_owned() },
         };
         let early = match &outcome {
             Outcome::NotShown { .. } => Some(Event::Release { slot }),
-            Outcome::CutShort { .. } => {
+            Outcome::CutShort { .. } if !guided => {
                 let delay = i64::try_from(inner.config.max_viewer_delay.as_millis()).unwrap_or(i64::MAX);
                 let deadline =
                     unix_millis().saturating_add(delay).saturating_add(GRACE_MS).min(live.deadline);
@@ -442,8 +472,39 @@ impl Director {
             // Money that is not given back now is given back at the deadline.
             tokio::spawn(async move { inner.ledger.submit(event).await });
         }
-        if shown.frames == 0 {
+        if shown.frames == 0 && !guided {
             self.slots.remove(cue);
+        }
+    }
+
+    /// What pages alone were to draw is withdrawn.
+    fn withdrawn(&mut self, cue: &CueId) {
+        let inner = Arc::clone(self.sale.inner());
+        let Some(running) = self.slots.get_mut(cue) else { return };
+        let State::OnItsWay(live) = &mut running.state else { return };
+        if std::mem::replace(&mut live.closed, true) {
+            return;
+        }
+        let outcome = match self.air.newest < live.start {
+            true => Outcome::Withdrawn,
+            false => Outcome::CutShort { why: Why::Cancelled.label().to_owned() },
+        };
+        inner.metrics.over(outcome.label());
+        inner.records.change(running.number, |record| record.end(outcome));
+    }
+
+    /// Slots that only pages draw come to their end by the time alone.
+    fn end_guided(&mut self) {
+        let now = self.air.newest;
+        for running in self.slots.values_mut() {
+            let State::OnItsWay(live) = &mut running.state else { continue };
+            if live.burned.is_some() || live.closed || now < running.slot.end() {
+                continue;
+            }
+            live.closed = true;
+            let inner = self.sale.inner();
+            inner.metrics.over(Outcome::Completed.label());
+            inner.records.change(running.number, |record| record.end(Outcome::Completed));
         }
     }
 
@@ -459,9 +520,14 @@ impl Director {
     fn count(&mut self) {
         let (now, at) = (self.air.newest, unix_millis());
         let delay = MediaTime::from(self.sale.inner().config.max_viewer_delay);
-        self.slots.retain(|_, running| match &running.state {
-            State::OnItsWay(live) => !live.closed || (now < running.slot.end() + delay && at < live.deadline),
-            _ => true,
+        self.end_guided();
+        self.slots.retain(|_, running| {
+            let State::OnItsWay(live) = &running.state else { return true };
+            let stays = !live.closed || (now < running.slot.end() + delay && at < live.deadline);
+            if !stays {
+                self.sale.inner().guided.forget(self.channel.name(), running.number);
+            }
+            stays
         });
         let is_counted =
             |running: &Running| matches!(&running.state, State::OnItsWay(live) if live.displays.is_some());
@@ -470,7 +536,9 @@ impl Director {
         }
         let audience = self.channel.audience();
         for (cue, running) in &mut self.slots {
-            let State::OnItsWay(Live { slot, displays: Some(displays), .. }) = &mut running.state else {
+            let State::OnItsWay(Live { slot, displays: Some(displays), burned: Some((_, lot)), .. }) =
+                &mut running.state
+            else {
                 continue;
             };
             let due = displays.due(&audience);
@@ -478,8 +546,8 @@ impl Director {
                 continue;
             }
             due.iter().for_each(|session| displays.count(*session));
-            let (sale, cue, slot) = (self.sale.clone(), cue.clone(), *slot);
-            self.charges.spawn(async move { charge(&sale, cue, slot, due).await });
+            let (sale, cue, slot, lot) = (self.sale.clone(), cue.clone(), *slot, *lot);
+            self.charges.spawn(async move { charge(&sale, cue, (slot, lot), due).await });
         }
     }
 
@@ -516,6 +584,14 @@ impl Director {
         while let Some(charged) = self.charges.join_next().await {
             self.charged(charged.ok());
         }
+        for running in self.slots.values() {
+            self.sale.inner().guided.withdraw(self.channel.name(), running.number);
+        }
+        for cue in self.slots.keys().cloned().collect::<Vec<_>>() {
+            if matches!(&self.slots[&cue].state, State::OnItsWay(live) if live.burned.is_none()) {
+                self.withdrawn(&cue);
+            }
+        }
         let unsold = self.slots.iter().filter(|(_, running)| !matches!(running.state, State::OnItsWay(_)));
         for cue in unsold.map(|(cue, _)| cue.clone()).collect::<Vec<_>>() {
             self.over(&cue, Outcome::BroadcastEnded);
@@ -524,12 +600,12 @@ impl Director {
 }
 
 /// Tells the ledger of displays.
-async fn charge(sale: &Sale, cue: CueId, slot: SlotId, sessions: Vec<SessionId>) -> Charged {
+async fn charge(sale: &Sale, cue: CueId, (slot, lot): (SlotId, u16), sessions: Vec<SessionId>) -> Charged {
     let inner = sale.inner();
     let mut answers = JoinSet::new();
     for session in sessions {
         let ledger = inner.ledger.clone();
-        let event = Event::Display { slot, lot: 0, session, class: DisplayClass::Server };
+        let event = Event::Display { slot, lot, session, class: DisplayClass::Server };
         answers.spawn(async move { (session, ledger.submit(event).await) });
     }
     let mut failed = Vec::new();

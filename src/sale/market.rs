@@ -37,15 +37,19 @@ impl Default for Market {
 }
 
 impl Market {
-    /// The campaigns as the house's bidder needs them, for an overlay that `subject` would see.
+    /// The campaigns as the house's bidder needs them, for an overlay that `subject` would see, or each viewer by himself: then
+    /// caps and separation of viewers are looked at when it is granted.
     pub fn house(
         &mut self,
         campaigns: &[Arc<Campaign>],
         balance: impl Fn(CampaignId) -> Balance,
         channel: &ChannelName,
-        subject: &Subject,
+        subject: Option<&Subject>,
         now: UnixMillis,
     ) -> House {
+        // Somebody who has seen nothing: only what holds for the channel is in his way.
+        let nobody = Subject::Program(channel.clone(), u16::MAX);
+        let subject = subject.unwrap_or(&nobody);
         let known: HashSet<CampaignId> = campaigns.iter().map(|campaign| campaign.id).collect();
         self.pacers.retain(|campaign, _| known.contains(campaign));
         let candidates = campaigns.iter().map(|campaign| {
@@ -61,19 +65,26 @@ impl Market {
         House { candidates: candidates.collect() }
     }
 
-    /// A sale has reserved so much: told once the ledger has kept it, and before anything is shown.
-    pub fn granted(
+    /// A sale has reserved so much: told once the ledger has kept it.
+    pub fn reserved(&mut self, campaign: CampaignId, amount: Money) {
+        if let Some(pacer) = self.pacers.get_mut(&campaign) {
+            pacer.reserved(amount);
+        }
+    }
+
+    /// Grants a display, if caps and separation allow it: asked before it is shown.
+    pub fn expose(
         &mut self,
         campaign: &Campaign,
-        reserved: Money,
         channel: &ChannelName,
         subject: Subject,
         now: UnixMillis,
-    ) {
-        if let Some(pacer) = self.pacers.get_mut(&campaign.id) {
-            pacer.reserved(reserved);
+    ) -> bool {
+        if self.exposures.refusal(campaign, channel, &subject, now).is_some() {
+            return false;
         }
         self.exposures.record(campaign, channel, subject, now);
+        true
     }
 
     /// The ledger is done with a lot.

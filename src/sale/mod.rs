@@ -9,6 +9,7 @@
 //! | [`Sale`] | all of it: the API's way in, one director for each broadcast |
 //! | `director` | a broadcast's cue bus, and its slots on their way |
 //! | `decision` | a slot's auction: who is asked, what is reserved, what may be shown |
+//! | `guided`, `pages` | pages that draw overlays themselves: what each is told, over `/events/CHANNEL` |
 //! | `beacons` | the routes of events: `/i/TOKEN/EVENT` and `/c/TOKEN` |
 //!
 //! A slot goes: cue bus → announced in the broadcast → time and audience taken → auction → trace kept and money
@@ -19,9 +20,11 @@ mod config;
 mod decision;
 mod director;
 pub mod displays;
+mod guided;
 mod images;
 pub mod market;
 mod metrics;
+mod pages;
 pub mod record;
 mod records;
 mod server;
@@ -30,6 +33,6 @@ pub mod store;
 #[cfg(test)]
 mod tests;
 
-pub use config::{ChannelSettings, Config};
+pub use config::{ChannelSettings, Config, Delivery};
 pub use record::{CueNumber, CueRecord, Outcome, Stage};
 pub use server::{AskError, Parts, Sale, StartError, Title, Titles};

@@ -10,6 +10,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use super::beacons::Gate;
 use super::config::{ChannelSettings, Config};
 use super::director::{Command, Director};
+use super::guided::Guided;
 use super::images::Images;
 use super::market::{Balance, Market};
 use super::metrics::Metrics;
@@ -18,6 +19,7 @@ use super::records::Records;
 use super::store::{SaleStore, SaleStoreError};
 use crate::auction::Subject;
 use crate::auction::campaign::MAX_WINDOW_MS;
+use crate::auth::Pages;
 use crate::booking::Bookings;
 use crate::context::Life;
 use crate::cue::{CueBus, Policy, Proposal, Refused, SlotChange};
@@ -71,6 +73,8 @@ pub struct Parts {
     pub signals: Option<broadcast::Receiver<(ChannelName, Signal)>>,
     /// A secret of at least 128 bits that only the server knows: tokens are signed with it.
     pub secret: Vec<u8>,
+    /// Signs the words of pages that draw overlays themselves.
+    pub pages: Pages,
     /// The server's life.
     pub life: Life,
 }
@@ -116,13 +120,16 @@ pub(super) struct Inner {
     pub metrics: Metrics,
     pub title: Titles,
     pub gate: Gate,
+    pub guided: Guided,
+    pub pages: Pages,
+    pub hub: Hub,
+    pub life: Life,
     policy: Policy,
     store: Arc<dyn SaleStore>,
     market: Mutex<Market>,
     settings: RwLock<HashMap<ChannelName, Arc<ChannelSettings>>>,
     /// One for each broadcast that is on the air.
     directors: Mutex<HashMap<ChannelName, mpsc::Sender<Command>>>,
-    life: Life,
 }
 
 impl Sale {
@@ -155,12 +162,15 @@ impl Sale {
             metrics: Metrics::new(registry),
             title: parts.titles,
             gate: Gate::new(&parts.secret, config, rules),
+            guided: Guided::default(),
+            pages: parts.pages,
+            hub: hub.clone(),
+            life: parts.life,
             policy: policy.clone(),
             store,
             market: Mutex::new(market),
             settings: RwLock::new(settings),
             directors: Mutex::default(),
-            life: parts.life,
         }));
         tokio::spawn(records.write());
         tokio::spawn(sale.clone().settle());
@@ -466,6 +476,6 @@ async fn recall(
     Ok(())
 }
 
-fn unix_millis() -> UnixMillis {
+pub(super) fn unix_millis() -> UnixMillis {
     clock::unix_millis(clock::wall())
 }

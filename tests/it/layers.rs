@@ -99,6 +99,7 @@ const PURE: &[&str] = &[
     "protocol/webrtc/common_clock.rs",
     "protocol/webrtc/fragment.rs",
     "protocol/webrtc/history.rs",
+    "protocol/webrtc/media_clock.rs",
     "protocol/webrtc/demux.rs",
     "protocol/webrtc/offer.rs",
     "protocol/webrtc/received.rs",

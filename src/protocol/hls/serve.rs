@@ -66,7 +66,7 @@ struct Hls {
     context: Context,
     metrics: Metrics,
     /// The channels being packaged, by name; those for pages that draw overlays themselves apart.
-    channels: RwLock<HashMap<(Box<str>, Feed), Arc<Live>>>,
+    channels: RwLock<HashMap<Packaged, Arc<Live>>>,
     sessions: AtomicU64,
 }
 
@@ -76,6 +76,9 @@ enum Feed {
     Program,
     Source,
 }
+
+/// A channel's name, and what is packaged of it.
+type Packaged = (Box<str>, Feed);
 
 impl Feed {
     const ALL: [Self; 2] = [Self::Program, Self::Source];
@@ -92,9 +95,8 @@ async fn multivariant(State(hls): State<Arc<Hls>>, uri: Uri) -> Result<Response,
     let name = segments(&uri).and_then(|[name, _]| name.parse().ok());
     let name: ChannelName = name.ok_or(Refusal::NoChannel)?;
     // The session is asked for here only: all that it leads to is the same for everybody, and stays in caches.
-    let session = uri.query().and_then(|query| {
-        query.split('&').find_map(|pair| pair.strip_prefix("session="))
-    });
+    let session =
+        uri.query().and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("session=")));
     let page = session.and_then(|word| hls.context.pages.verify(word, &name));
     let feed = if page.is_some() { Feed::Source } else { Feed::Program };
     let live = hls.live_or_start(&name, feed)?;
@@ -142,7 +144,7 @@ impl Hls {
         }
         let channel = self.context.hub.channel(name).ok_or(Refusal::NoChannel)?;
         let mut channels = self.channels.write().unwrap_or_else(PoisonError::into_inner);
-        let key: (Box<str>, Feed) = (name.as_str().into(), feed);
+        let key: Packaged = (name.as_str().into(), feed);
         if let Some(live) = channels.get(&key).filter(|live| !live.has_ended()) {
             return Ok(Arc::clone(live));
         }
@@ -165,7 +167,7 @@ impl Hls {
     }
 
     /// Ends a session, unless another has taken its place.
-    fn forget(&self, key: &(Box<str>, Feed), live: &Arc<Live>) {
+    fn forget(&self, key: &Packaged, live: &Arc<Live>) {
         let mut channels = self.channels.write().unwrap_or_else(PoisonError::into_inner);
         if channels.get(key).is_some_and(|known| Arc::ptr_eq(known, live)) {
             channels.remove(key);

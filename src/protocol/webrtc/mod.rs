@@ -33,6 +33,7 @@ pub mod srtp;
 mod addresses;
 mod dtls_keys;
 mod events;
+mod media_clock;
 mod metrics;
 mod outlet;
 mod peer;

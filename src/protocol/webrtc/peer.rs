@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
+use aws_lc_rs::rand;
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::error::IceError;
 use str0m::format::CodecSpec;
@@ -42,6 +43,8 @@ pub(super) struct Peer {
     ufrag: Arc<str>,
     /// The payload type of redundant sound that was agreed on.
     redundancy: Option<u8>,
+    /// The RTP timestamp of media time zero, for a viewer.
+    pub clock_offset: u32,
     /// Our own offer, until it is answered.
     offered: Option<SdpPendingOffer>,
     /// New credentials, in force as soon as the peer uses them: a restart that comes to nothing changes nothing.
@@ -97,6 +100,8 @@ pub(super) struct Negotiated {
     pub playout_delay: Option<u8>,
     /// Payload type of redundant sound.
     pub redundancy: Option<u8>,
+    /// The RTP timestamp of media time zero.
+    pub clock_offset: u32,
 }
 
 /// Why there is no session.
@@ -204,6 +209,8 @@ impl Peer {
         addresses: &Addresses,
         now: Instant,
     ) -> Result<Self, OpenError> {
+        let mut clock_offset = [0; 4];
+        rand::fill(&mut clock_offset).map_err(|_| OpenError::Random)?;
         let credentials = credentials(shard).ok_or(OpenError::Random)?;
         let ufrag: Arc<str> = credentials.ufrag.as_str().into();
         let keys = KeyTap::arm();
@@ -220,6 +227,7 @@ impl Peer {
             local: addresses.clone(),
             ufrag,
             redundancy: None,
+            clock_offset: u32::from_be_bytes(clock_offset),
             offered: None,
             restart: None,
             broken: false,
@@ -369,7 +377,8 @@ impl Peer {
         let stream = api.stream_tx_by_mid(mid, None)?;
         let rtx = stream.rtx().map(|ssrc| *ssrc).zip(resend);
         let redundancy = self.redundancy.filter(|_| codec == Codec::Opus);
-        Some(Negotiated { ssrc: *stream.ssrc(), payload_type, rtx, playout_delay, redundancy })
+        let clock_offset = self.clock_offset;
+        Some(Negotiated { ssrc: *stream.ssrc(), payload_type, rtx, playout_delay, redundancy, clock_offset })
     }
 
     /// The section of this kind: its name, payload types and the identifier of the playout-delay extension.

@@ -287,8 +287,8 @@ impl Track {
     fn new(negotiated: Negotiated) -> Self {
         // Below 2^15, so that a loss at the start cannot be taken for a wrap (RFC 3711 §3.3.1).
         let first = |random: u32| u64::from(random & 0x7fff);
-        let [offset, media, resent] = random();
-        let Negotiated { ssrc, payload_type, rtx, playout_delay, redundancy } = negotiated;
+        let [media, resent] = random();
+        let Negotiated { ssrc, payload_type, rtx, playout_delay, redundancy, clock_offset } = negotiated;
         Self {
             cursor: Cursor::default(),
             ssrc,
@@ -297,7 +297,7 @@ impl Track {
             playout_delay,
             redundancy,
             first: first(media),
-            offset,
+            offset: clock_offset,
             packets: 0,
             octets: 0,
             reports: 0,
@@ -434,11 +434,11 @@ fn wall_clock(epoch: SystemTime, media: MediaTime) -> SystemTime {
 }
 
 /// Three random numbers; where the system gives none, numbers that are merely unremarkable: they hide nothing.
-fn random() -> [u32; 3] {
-    let mut bytes = [0; 12];
+fn random() -> [u32; 2] {
+    let mut bytes = [0; 8];
     if rand::fill(&mut bytes).is_err() {
         tracing::warn!("the system gives no random numbers");
     }
     let word = |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-    [word(0), word(4), word(8)]
+    [word(0), word(4)]
 }

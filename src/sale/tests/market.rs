@@ -36,7 +36,7 @@ fn program() -> Subject {
 fn holds(market: &mut Market, campaigns: &[Campaign], now: i64) -> Vec<Option<PassReason>> {
     let campaigns: Vec<Arc<Campaign>> = campaigns.iter().cloned().map(Arc::new).collect();
     let rich = |_| Balance { budget: Money::from_nanos(1_000_000_000), reserved: Money::ZERO };
-    let house = market.house(&campaigns, rich, &kitchen(), &program(), now);
+    let house = market.house(&campaigns, rich, &kitchen(), Some(&program()), now);
     house.candidates.iter().map(|candidate| candidate.hold).collect()
 }
 
@@ -46,7 +46,7 @@ fn a_campaign_waits_until_its_plan_allows_it_again() {
     let paced = campaign(1);
     let campaigns = [paced.clone()];
     assert_eq!(holds(&mut market, &campaigns, HOUR), [None], "it does not miss the first slot that there is");
-    market.granted(&paced, Money::from_nanos(500_000_000), &kitchen(), program(), HOUR + 1000);
+    market.reserved(paced.id, Money::from_nanos(500_000_000));
     assert_eq!(holds(&mut market, &campaigns, HOUR + 2000), [Some(PassReason::Paced)]);
     // Nothing of it was spent after all.
     let lot = SettledLot { campaign: paced.id, reserved: Money::from_nanos(500_000_000), spent: Money::ZERO };
@@ -63,7 +63,8 @@ fn caps_and_separation_hold_from_the_grant_on_and_over_a_restart() {
     let campaigns = [capped.clone(), competitor];
     let mut market = Market::default();
     assert_eq!(holds(&mut market, &campaigns, 1000), [None, None]);
-    market.granted(&capped, Money::from_nanos(1), &kitchen(), program(), 1000);
+    assert!(market.expose(&capped, &kitchen(), program(), 1000));
+    assert!(!market.expose(&capped, &kitchen(), program(), 1001), "the last place was taken");
     let both = [Some(PassReason::Capped), Some(PassReason::Separated)];
     assert_eq!(holds(&mut market, &campaigns, 2000), both);
     assert_eq!(holds(&mut market, &campaigns, HOUR + 1000), [None, None], "an hour later");

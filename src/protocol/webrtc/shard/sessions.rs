@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::super::demux::{self, Check, Kind as Datagram};
 use super::super::fragment::{self, Credentials};
+use super::super::media_clock;
 use super::super::offer::{Offer, Role};
 use super::super::outlet::Path;
 use super::super::peer::{News, OpenError, Peer};
@@ -36,6 +37,9 @@ impl Shard {
         };
         if let (Some(offer), Role::Viewer, true) = (&offer, role, settings.config.redundant_sound) {
             description = peer.with_redundancy(offer, description);
+        }
+        if role == Role::Viewer {
+            description = media_clock::tell(&description, peer.clock_offset);
         }
         let entry = Entry {
             shard: settings.index,

@@ -1,0 +1,255 @@
+//! Pages that draw overlays themselves: who they are, and what each is told.
+//!
+//! A page follows `/events/CHANNEL`, watches the source by the word that it gets there, and is told of each placement with a
+//! token of its own. Who is told is decided when the slot is sold, and when a page comes while it stands: caps and
+//! separation hold for each session, so a page may be told nothing.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+
+use super::record::CueNumber;
+use super::server::Sale;
+use crate::auction::{Campaign, Cohort, Cohorts, Subject};
+use crate::booking::CreativeFile;
+use crate::impression::Impression;
+use crate::ledger::{SessionId, SlotId, UnixMillis};
+use crate::media::{ChannelName, MediaTime, OverlayFormat};
+
+/// Events that a page may be behind; one that is further behind has to come back.
+pub(super) const BEHIND: usize = 64;
+/// How long an overlay cannot be closed.
+const CLOSE_AFTER_MS: u32 = 5000;
+
+/// All pages of all channels.
+#[derive(Default)]
+pub(super) struct Guided {
+    rooms: Mutex<HashMap<ChannelName, Room>>,
+    pages: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Room {
+    pages: HashMap<SessionId, Page>,
+    standing: BTreeMap<CueNumber, Standing>,
+}
+
+struct Page {
+    cohort: Cohort,
+    events: mpsc::Sender<Bytes>,
+}
+
+/// A slot that pages draw.
+#[derive(Clone)]
+pub(super) struct Standing {
+    pub cue: CueNumber,
+    pub revision: u32,
+    pub slot: SlotId,
+    pub format: OverlayFormat,
+    pub start: MediaTime,
+    pub end: MediaTime,
+    /// How long it was sold for.
+    pub duration: MediaTime,
+    /// The wall clock at media time zero.
+    pub began_at: UnixMillis,
+    pub deadline: UnixMillis,
+    pub cohorts: Cohorts,
+    /// What each cohort is shown, by its place; `None` where nothing was sold.
+    pub lots: Vec<Option<Shown>>,
+    /// Sessions that it was granted to.
+    pub granted: HashSet<SessionId>,
+}
+
+/// What a cohort is shown.
+#[derive(Clone)]
+pub(super) struct Shown {
+    pub lot: u16,
+    pub campaign: Arc<Campaign>,
+    pub creative: Arc<CreativeFile>,
+    pub advertiser: String,
+}
+
+/// A page's place, which is free again when this is dropped.
+pub(super) struct Seat {
+    sale: Sale,
+    channel: ChannelName,
+    session: SessionId,
+}
+
+impl Guided {
+    /// The pages of a channel.
+    pub fn audience(&self, channel: &ChannelName) -> Vec<(SessionId, Cohort)> {
+        let rooms = self.rooms();
+        let pages = rooms.get(channel).into_iter().flat_map(|room| &room.pages);
+        pages.map(|(session, page)| (*session, page.cohort.clone())).collect()
+    }
+
+    /// The slot is over for everybody.
+    pub fn forget(&self, channel: &ChannelName, cue: CueNumber) {
+        if let Some(room) = self.rooms().get_mut(channel) {
+            room.standing.remove(&cue);
+        }
+    }
+
+    /// The slot is withdrawn.
+    pub fn withdraw(&self, channel: &ChannelName, cue: CueNumber) {
+        let mut rooms = self.rooms();
+        let Some(room) = rooms.get_mut(channel) else { return };
+        if room.standing.remove(&cue).is_some() {
+            room.tell_all(&event("withdraw", &json!({ "id": cue })));
+        }
+    }
+
+    fn rooms(&self) -> MutexGuard<'_, HashMap<ChannelName, Room>> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Room {
+    fn tell_all(&mut self, event: &Bytes) {
+        self.pages.retain(|_, page| page.is_told(event.clone()));
+    }
+}
+
+impl Page {
+    /// Tells a page; `false` when it does not listen any more, or is too far behind to be of any use.
+    fn is_told(&self, event: Bytes) -> bool {
+        match self.events.try_send(event) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_) | TrySendError::Closed(_)) => false,
+        }
+    }
+}
+
+impl Sale {
+    /// A page comes; it is told what stands. `None` when there are as many as there may be.
+    pub(super) fn seat(
+        &self,
+        channel: &ChannelName,
+        session: SessionId,
+        cohort: Cohort,
+        events: mpsc::Sender<Bytes>,
+    ) -> Option<Seat> {
+        let guided = &self.inner().guided;
+        if guided.pages.fetch_add(1, Ordering::Relaxed) >= self.inner().config.max_pages {
+            guided.pages.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        let seat = Seat { sale: self.clone(), channel: channel.clone(), session };
+        let mut rooms = guided.rooms();
+        let room = rooms.entry(channel.clone()).or_default();
+        let page = Page { cohort, events };
+        for standing in room.standing.values_mut() {
+            if let Some(event) = self.grant(channel, standing, session, &page.cohort) {
+                page.is_told(event);
+            }
+        }
+        room.pages.insert(session, page);
+        Some(seat)
+    }
+
+    /// A slot was sold to pages: each is told, if it may see it.
+    pub(super) fn guide(&self, channel: &ChannelName, mut standing: Standing) {
+        let mut rooms = self.inner().guided.rooms();
+        let room = rooms.entry(channel.clone()).or_default();
+        room.pages.retain(|session, page| {
+            let event = self.grant(channel, &mut standing, *session, &page.cohort);
+            event.is_none_or(|event| page.is_told(event))
+        });
+        room.standing.insert(standing.cue, standing);
+    }
+
+    /// A slot that stands ends earlier.
+    pub(super) fn guide_until(&self, channel: &ChannelName, cue: CueNumber, end: MediaTime) {
+        let mut rooms = self.inner().guided.rooms();
+        let Some(Room { pages, standing }) = rooms.get_mut(channel) else { return };
+        let Some(standing) = standing.get_mut(&cue).filter(|standing| end < standing.end) else { return };
+        standing.end = end;
+        standing.revision += 1;
+        pages.retain(|session, page| {
+            let granted = standing.granted.contains(session);
+            let event = standing.shown(&page.cohort).filter(|_| granted);
+            event.is_none_or(|shown| page.is_told(self.placement(standing, shown, *session)))
+        });
+    }
+
+    /// What a page is told of a slot; nothing when its cohort was not sold, or it has seen enough of this.
+    fn grant(
+        &self,
+        channel: &ChannelName,
+        standing: &mut Standing,
+        session: SessionId,
+        cohort: &Cohort,
+    ) -> Option<Bytes> {
+        let shown = standing.shown(cohort)?.clone();
+        let now = super::server::unix_millis();
+        let may_see = self.inner().market().expose(&shown.campaign, channel, Subject::Viewer(session), now);
+        if !may_see {
+            return None;
+        }
+        standing.granted.insert(session);
+        Some(self.placement(standing, &shown, session))
+    }
+
+    fn placement(&self, standing: &Standing, shown: &Shown, session: SessionId) -> Bytes {
+        let Shown { lot, creative, advertiser, .. } = shown;
+        let token = self.inner().gate.tokens.sign(&Impression {
+            slot: standing.slot,
+            lot: *lot,
+            session,
+            creative: creative.id,
+            start: standing.began_at.saturating_add(standing.start.as_millis()),
+            duration_ms: u32::try_from(standing.duration.as_millis()).unwrap_or(u32::MAX),
+            deadline: standing.deadline,
+        });
+        let click = creative.click_url.as_ref().map(|_| format!("/c/{token}"));
+        event(
+            "placement",
+            &json!({
+                "id": standing.cue,
+                "revision": standing.revision,
+                "began_at": standing.began_at,
+                "start_ns": standing.start.as_nanos(),
+                "end_ns": standing.end.as_nanos(),
+                "format": standing.format,
+                "image": format!("/api/v1/creatives/{}/image", creative.id),
+                "media_type": creative.media_type.as_str(),
+                "token": token,
+                "click": click,
+                "close_after_ms": CLOSE_AFTER_MS,
+                "advertiser": advertiser,
+            }),
+        )
+    }
+}
+
+impl Standing {
+    /// What a viewer is shown, if anything was sold to his cohort.
+    fn shown(&self, cohort: &Cohort) -> Option<&Shown> {
+        self.lots.get(self.cohorts.place(cohort)?)?.as_ref()
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let guided = &self.sale.inner().guided;
+        guided.pages.fetch_sub(1, Ordering::Relaxed);
+        let mut rooms = guided.rooms();
+        if let Some(room) = rooms.get_mut(&self.channel) {
+            room.pages.remove(&self.session);
+            if room.pages.is_empty() && room.standing.is_empty() {
+                rooms.remove(&self.channel);
+            }
+        }
+    }
+}
+
+/// A server-sent event.
+pub(super) fn event(name: &str, data: &Value) -> Bytes {
+    Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
+}

@@ -1,0 +1,141 @@
+//! The route of pages that draw overlays themselves: `/events/CHANNEL`.
+
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use aws_lc_rs::rand;
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use axum::{Extension, Router};
+use bytes::Bytes;
+use http::HeaderValue;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http_body::Frame;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use super::config::Delivery;
+use super::guided::{self, BEHIND, Seat};
+use super::server::Sale;
+use crate::auction::Cohort;
+use crate::auction::cohort::Device;
+use crate::http::{ApiError, Streaming, for_everyone};
+use crate::ledger::SessionId;
+use crate::media::ChannelName;
+
+/// How often a line goes over a connection that has nothing to say, so that nothing on the way takes it for dead.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// The most tags that an embedding page may set, and the longest of them.
+const MAX_TAGS: usize = 8;
+const MAX_TAG: usize = 40;
+
+/// What a page says of its viewer.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct About {
+    lang: Option<String>,
+    device: Option<Device>,
+    consent: Option<String>,
+    tags: Option<String>,
+}
+
+impl About {
+    fn cohort(&self) -> Cohort {
+        let tags = self.tags.as_deref().unwrap_or_default().split(',').map(str::trim);
+        let tags = tags.filter(|tag| (1..=MAX_TAG).contains(&tag.len())).take(MAX_TAGS);
+        // `en-GB` is read by who reads `en`.
+        let language = self.lang.as_deref().map(|lang| lang.split('-').next().unwrap_or_default());
+        Cohort {
+            consent: self.consent.as_deref() == Some("1"),
+            country: None,
+            language: language.and_then(|language| language.parse().ok()),
+            device: self.device,
+            tags: tags.map(Arc::from).collect::<BTreeSet<_>>(),
+        }
+    }
+}
+
+/// The route.
+pub(super) fn router() -> Router<Sale> {
+    for_everyone(Router::new().route("/events/{channel}", get(follow)))
+}
+
+async fn follow(
+    State(sale): State<Sale>,
+    Path(name): Path<String>,
+    Query(about): Query<About>,
+) -> Result<Response, ApiError> {
+    let channel = name.parse::<ChannelName>().ok().and_then(|name| sale.inner().hub.channel(&name));
+    let channel = channel.ok_or_else(|| ApiError::not_found("there is no such channel"))?;
+    let mut id = [0; 8];
+    rand::fill(&mut id).map_err(|_| ApiError::internal())?;
+    let session = u64::from_be_bytes(id);
+    let (sender, events) = mpsc::channel(BEHIND);
+    let delivery = sale.settings(channel.name()).delivery;
+    let seat = match delivery {
+        Delivery::Burned => None,
+        _ => {
+            let seat = sale.seat(channel.name(), SessionId(session), about.cohort(), sender);
+            let full = || {
+                ApiError::unavailable("as many pages follow as may")
+                    .with_header(RETRY_AFTER, HeaderValue::from_static("10"))
+            };
+            Some(seat.ok_or_else(full)?)
+        }
+    };
+    let word = sale.inner().pages.sign(session, channel.name());
+    let delivery = if seat.is_some() { "guided" } else { "program" };
+    let first = guided::event("session", &json!({ "token": word, "delivery": delivery }));
+    let mut keep_alive = interval(KEEP_ALIVE);
+    keep_alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let life = sale.inner().life.clone();
+    let draining = Box::pin(async move { life.draining().await });
+    let body = Events { first: Some(first), events, keep_alive, draining, _seat: seat };
+    let headers = [(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-store")];
+    Ok((headers, Extension(Streaming), Body::new(body)).into_response())
+}
+
+/// A body that follows what a page is told, until the page leaves, falls behind, or the server ends.
+struct Events {
+    first: Option<Bytes>,
+    events: mpsc::Receiver<Bytes>,
+    keep_alive: Interval,
+    draining: Pin<Box<dyn Future<Output = ()> + Send>>,
+    _seat: Option<Seat>,
+}
+
+impl http_body::Body for Events {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut TaskContext<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(Frame::data(first))));
+        }
+        if let Poll::Ready(event) = self.events.poll_recv(context)
+            && let Some(event) = event
+        {
+            return Poll::Ready(Some(Ok(Frame::data(event))));
+        }
+        // A page that was let go is told nothing more; one that draws nothing stays.
+        if self._seat.is_some() && self.events.is_closed() || self.draining.as_mut().poll(context).is_ready()
+        {
+            return Poll::Ready(None);
+        }
+        match self.keep_alive.poll_tick(context) {
+            Poll::Ready(_) => Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b":\n\n"))))),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
