@@ -7,18 +7,19 @@ use std::time::Duration;
 
 use aws_lc_rs::rand;
 
+use super::exchange::account::is_bidders;
 use super::record::{CueNumber, Outcome, Sold, Stage};
 use super::server::Sale;
 use crate::auction::bidder::house::House;
 use crate::auction::bidder::offer;
 use crate::auction::cohort::Cohort;
 use crate::auction::sale::{self, deadline};
-use crate::auction::{Auction, Campaign, Cohorts, Context, Subject, Trace};
+use crate::auction::{Auction, Campaign, Cohorts, Context, Offer, Subject, Trace};
 use crate::clock;
 use crate::cue::Slot;
 use crate::hub::Channel;
 use crate::ledger::{
-    DisplayClass, Event, LedgerError, Receipt, Refusal, SessionId, SlotId, SlotName, UnixMillis,
+    CampaignId, DisplayClass, Event, LedgerError, Receipt, Refusal, SessionId, SlotId, SlotName, UnixMillis,
 };
 use crate::media::{CueId, MediaTime};
 use crate::money::Money;
@@ -88,27 +89,34 @@ impl Job {
         let audience = sessions.iter().map(|_| Cohort::everybody());
         let cohorts = Cohorts::group(audience, inner.config.k, VARIANTS);
         let auctions = self.auctions(&cohorts);
+        let outside = inner.exchange.offers(&auctions, clock::monotonic() + inner.config.deadline).await;
         let mut broken = HashSet::new();
         for _ in 0..ATTEMPTS {
             let house = self.house(&broken);
             let traces: Vec<Trace> = auctions
                 .iter()
-                .map(|auction| Trace::of(auction.clone(), vec![offer(&house, auction, &[])]))
+                .zip(&outside)
+                .map(|(auction, outside)| {
+                    let house = offer(&house, auction, &[]);
+                    let outside = outside.iter().map(|offer| without(offer, &broken));
+                    Trace::of(auction.clone(), std::iter::once(house).chain(outside).collect())
+                })
                 .collect();
             let start = self.epoch.saturating_add(self.slot.cue.start.as_millis());
             let deadline = deadline(start, duration, inner.config.max_viewer_delay);
             let Some(sale) = sale::Sale::of(&traces, inner.config.share(), deadline) else {
+                inner.exchange.tell(&traces);
                 inner.records.change(self.number, |record| record.traces = traces);
                 return Err(Outcome::NoBid);
             };
             let Some(lot) = sale.reservation.lots.first().cloned() else { return Err(Outcome::NoBid) };
-            let Some(image) = self.image(&place, lot.creative).await else {
+            let Some(image) = self.image(&place, lot.campaign, lot.creative).await else {
                 broken.insert(lot.creative);
                 inner.records.change(self.number, |record| record.traces = traces);
                 continue;
             };
             let places = sale.traces.clone();
-            let kept = inner.records.keep(self.number, |record| record.traces = traces);
+            let kept = inner.records.keep(self.number, |record| record.traces.clone_from(&traces));
             let reserved = inner.ledger.submit(Event::Reserve(sale.reservation));
             let (kept, reserved) = tokio::join!(kept, reserved);
             let (slot, units) = match reserved {
@@ -138,6 +146,8 @@ impl Job {
                     now(),
                 );
             }
+            inner.exchange.sold(slot, &traces, &places);
+            inner.exchange.tell(&traces);
             let overlay = place.show(image);
             inner.records.change(self.number, |record| {
                 record.stage = Stage::Sold;
@@ -216,16 +226,19 @@ impl Job {
         inner.market().house(&campaigns, balance, self.channel.name(), &self.subject(), now())
     }
 
-    async fn image(&self, place: &Reserved, creative: u64) -> Option<Image> {
+    async fn image(&self, place: &Reserved, campaign: CampaignId, creative: u64) -> Option<Image> {
         let inner = self.sale.inner();
         let fit = place.fit();
-        if let Some(image) = inner.images.find(creative, fit) {
+        if let Some(image) = inner.images.find(campaign, creative, fit) {
             return Some(image);
         }
-        let file = inner.bookings.creative_file(creative)?;
-        match inner.overlays.decode(file.bytes.clone(), fit).await {
+        let file = match is_bidders(campaign) {
+            true => inner.exchange.creative(campaign, creative)?.file.clone(),
+            false => inner.bookings.creative_file(creative)?.bytes.clone(),
+        };
+        match inner.overlays.decode(file, fit).await {
             Ok(image) => {
-                inner.images.keep(creative, fit, image.clone());
+                inner.images.keep(campaign, creative, fit, image.clone());
                 Some(image)
             }
             Err(error) => {
@@ -246,6 +259,15 @@ impl Job {
             tracing::warn!(channel = %self.channel.name(), %error, "what was reserved comes back at its deadline");
         }
     }
+}
+
+/// An offer in which creatives that have just failed are not ready.
+fn without(offer: &Offer, broken: &HashSet<u64>) -> Offer {
+    let mut offer = offer.clone();
+    for bid in &mut offer.bids {
+        bid.is_ready &= !broken.contains(&bid.creative);
+    }
+    offer
 }
 
 const fn unkept(why: String) -> Outcome {

@@ -9,6 +9,7 @@
 //! | [`Sale`] | all of it: the API's way in, one director for each broadcast |
 //! | `director` | a broadcast's cue bus, and its slots on their way |
 //! | `decision` | a slot's auction: who is asked, what is reserved, what may be shown |
+//! | [`exchange`] | bidders outside: asked, their creatives fetched, told what became of it |
 //! | `beacons` | the routes of events: `/i/TOKEN/EVENT` and `/c/TOKEN` |
 //!
 //! A slot goes: cue bus → announced in the broadcast → time and audience taken → auction → trace kept and money
@@ -19,6 +20,7 @@ mod config;
 mod decision;
 mod director;
 pub mod displays;
+pub mod exchange;
 mod images;
 pub mod market;
 mod metrics;
