@@ -1,5 +1,6 @@
 //! Links from strangers: only `http` and `https`, and none that leads into the inside of a network.
 
+use core::net::IpAddr;
 use std::fmt;
 use std::sync::Arc;
 
@@ -85,6 +86,14 @@ impl Link {
     /// Whether it is fetched over TLS.
     pub fn is_secure(&self) -> bool {
         self.0.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"))
+    }
+}
+
+/// Whether an address is in a private, local or otherwise special network: nobody's business.
+pub const fn is_special(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_special_v4(address.octets()),
+        IpAddr::V6(address) => is_special_v6(address.segments()),
     }
 }
 

@@ -58,13 +58,7 @@ impl Client {
     /// Trusts what the system trusts, or `SSL_CERT_FILE` and `SSL_CERT_DIR` where these are set. Bodies are at most `max_len`
     /// bytes long, and everything together takes at most `timeout`.
     pub fn new(max_len: usize, timeout: Duration) -> Self {
-        let found = rustls_native_certs::load_native_certs();
-        for error in &found.errors {
-            tracing::warn!(%error, "some of the system's certificates cannot be read");
-        }
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(found.certs);
-        Self::trusting(roots, max_len, timeout)
+        Self::trusting(system_roots(), max_len, timeout)
     }
 
     /// Trusts these.
@@ -126,6 +120,17 @@ impl Client {
             },
         }
     }
+}
+
+/// Certificates that the system trusts, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR` where these are set.
+pub fn system_roots() -> RootCertStore {
+    let found = rustls_native_certs::load_native_certs();
+    for error in &found.errors {
+        tracing::warn!(%error, "some of the system's certificates cannot be read");
+    }
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(found.certs);
+    roots
 }
 
 /// Connects to the first of a host's addresses that answers.

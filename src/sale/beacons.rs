@@ -97,6 +97,17 @@ impl Sale {
         kept
     }
 
+    /// Where a click on a creative leads.
+    fn click_url(&self, creative: u64) -> Option<String> {
+        match self.inner().bookings.creative_file(creative) {
+            Some(file) => file.click_url.clone(),
+            None => {
+                let creative = self.inner().exchange.creative_of_any(creative)?;
+                creative.click_through().map(|link| link.as_str().to_owned())
+            }
+        }
+    }
+
     fn counted(&self, result: &Result<(), Uncounted>) {
         self.inner().metrics.event(match result {
             Ok(()) => "counted",
@@ -165,9 +176,8 @@ async fn click(
         sale.counted(&Err(error.into()));
         gone()
     })?;
-    let file = sale.inner().bookings.creative_file(impression.creative).ok_or_else(gone)?;
-    let url = file.click_url.as_deref().ok_or_else(gone)?;
-    let location = HeaderValue::from_str(url).map_err(|_| gone())?;
+    let url = sale.click_url(impression.creative).ok_or_else(gone)?;
+    let location = HeaderValue::from_str(&url).map_err(|_| gone())?;
     let taken = sale.take(&impression, EventKind::Click, &Teller::new(address, &headers)).await;
     sale.counted(&taken);
     let headers = [(LOCATION, location), (CACHE_CONTROL, HeaderValue::from_static("no-store"))];

@@ -1,11 +1,14 @@
 //! `[sale]` of the configuration, and what is set for each channel.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::auction::bidder::openrtb::{Seller, Settings};
 use crate::auction::cohort::{Code, DEFAULT_K};
 use crate::auction::{Context, Deal};
 use crate::cue::Policy;
@@ -17,6 +20,8 @@ use crate::setting;
 const MAX_WORDS: usize = 100;
 /// The longest of them, in bytes.
 const MAX_WORD: usize = 100;
+/// The most bidders outside: each is asked at every cue, for every cohort.
+const MAX_BIDDERS: usize = 32;
 
 /// `[sale]` of the configuration.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -55,6 +60,15 @@ pub struct Config {
     /// How long cues and their traces are kept.
     #[serde(with = "setting::duration")]
     pub keep: Duration,
+    /// Who is asked outside, over OpenRTB.
+    pub bidders: Vec<Settings>,
+    /// Addresses of names that are not looked up, for bidders and links of theirs: the only way into a private network.
+    pub hosts: BTreeMap<String, IpAddr>,
+    /// A PEM file of certificates that are believed beside the system's.
+    #[serde(with = "setting::optional_path")]
+    pub trust: Option<PathBuf>,
+    /// What bidders outside are told of who sells.
+    pub seller: Seller,
 }
 
 impl Default for Config {
@@ -74,6 +88,10 @@ impl Default for Config {
             floor_double_box: Cpm::from_micros(2_000_000),
             max_pages: 15_000,
             keep: Duration::from_secs(90 * 24 * 3600),
+            bidders: Vec::new(),
+            hosts: BTreeMap::new(),
+            trust: None,
+            seller: Seller::default(),
         }
     }
 }
@@ -103,6 +121,32 @@ impl Config {
         }
         if self.max_viewer_delay > Duration::from_secs(600) {
             problems.push(("max_viewer_delay", "no more than 10m".to_owned()));
+        }
+        problems.extend(self.problems_of_bidders());
+        problems
+    }
+
+    fn problems_of_bidders(&self) -> Vec<(&'static str, String)> {
+        let mut problems = Vec::new();
+        if self.bidders.len() > MAX_BIDDERS {
+            problems.push(("bidders", format!("no more than {MAX_BIDDERS}")));
+        }
+        let mut names = BTreeSet::new();
+        for bidder in &self.bidders {
+            let name = &bidder.name;
+            let own = bidder.problems().into_iter();
+            problems.extend(own.map(|(key, reason)| ("bidders", format!("{name:?}: {key}: {reason}"))));
+            if !names.insert(name) {
+                problems.push(("bidders", format!("{name:?}: name: there is another of this name")));
+            }
+        }
+        let is_lower =
+            |name: &String| !name.is_empty() && *name == name.to_ascii_lowercase() && !name.ends_with('.');
+        if !self.hosts.keys().all(is_lower) {
+            problems.push(("hosts", "names in small letters, without a dot at the end".to_owned()));
+        }
+        if !self.bidders.is_empty() && self.seller.currency != self.currency {
+            problems.push(("seller", format!("currency: {:?}, as sale.currency", self.currency)));
         }
         problems
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use aws_lc_rs::rand;
 
 use super::config::Delivery;
+use super::exchange::account::is_bidders;
 use super::guided::{Shown, Standing};
 use super::record::{CueNumber, Outcome, Sold, Stage};
 use super::server::Sale;
@@ -15,12 +16,15 @@ use crate::auction::bidder::house::House;
 use crate::auction::bidder::offer;
 use crate::auction::cohort::Cohort;
 use crate::auction::sale::{self, deadline};
-use crate::auction::{Auction, Campaign, Cohorts, Context, Subject, Trace};
+use crate::auction::{Auction, Campaign, Cohorts, Context, Offer, Subject, Trace};
 use crate::av::worker::ipc::OverlayId;
+use crate::booking::creative::MediaType;
 use crate::clock;
 use crate::cue::Slot;
 use crate::hub::Channel;
-use crate::ledger::{DisplayClass, Event, LedgerError, Lot, Receipt, Refusal, SlotId, SlotName, UnixMillis};
+use crate::ledger::{
+    CampaignId, DisplayClass, Event, LedgerError, Lot, Receipt, Refusal, SlotId, SlotName, UnixMillis,
+};
 use crate::media::{CueId, MediaTime};
 use crate::money::Money;
 use crate::overlay::{Image, Reserved, Wanted};
@@ -94,11 +98,13 @@ impl Job {
         let guided = audience.guided.as_ref().map(|cohorts| self.auctions(cohorts, DisplayClass::Client));
         let auctions: Vec<Auction> = burned.iter().chain(&guided).flatten().cloned().collect();
         let burned = burned.map_or(0, |auctions| auctions.len());
+        let outside = inner.exchange.offers(&auctions, clock::monotonic() + inner.config.deadline).await;
         let mut broken = HashSet::new();
         for _ in 0..ATTEMPTS {
-            let traces = self.traces(&auctions, &broken);
+            let traces = self.traces(&auctions, &outside, &broken);
             let deadline = self.deadline();
             let Some(sale) = sale::Sale::of(&traces, inner.config.share(), deadline) else {
+                inner.exchange.tell(&traces);
                 inner.records.change(self.number, |record| record.traces = traces);
                 return Err(Outcome::NoBid);
             };
@@ -109,7 +115,7 @@ impl Job {
             if let (Some(lot), Some((_, place))) =
                 (of_program.and_then(|lot| lots.get(lot)), &audience.burned)
             {
-                image = self.image(place, lot.creative).await;
+                image = self.image(place, lot.campaign, lot.creative).await;
                 if image.is_none() {
                     broken.insert(lot.creative);
                     inner.records.change(self.number, |record| record.traces = traces);
@@ -117,7 +123,7 @@ impl Job {
                 }
             }
             let places = sale.traces.clone();
-            let kept = inner.records.keep(self.number, |record| record.traces = traces);
+            let kept = inner.records.keep(self.number, |record| record.traces.clone_from(&traces));
             let reserved = inner.ledger.submit(Event::Reserve(sale.reservation));
             let (kept, reserved) = tokio::join!(kept, reserved);
             let (slot, units) = match reserved {
@@ -160,6 +166,8 @@ impl Job {
                 self.release(slot).await;
                 return Err(Outcome::NoBid);
             }
+            inner.exchange.sold(slot, &traces, &places);
+            inner.exchange.tell(&traces);
             inner.records.change(self.number, |record| {
                 record.stage = Stage::Sold;
                 let overlay = overlay.map(|(overlay, _)| overlay.0.to_string());
@@ -203,38 +211,59 @@ impl Job {
     }
 
     /// Asks everybody, and decides.
-    fn traces(&self, auctions: &[Auction], broken: &HashSet<u64>) -> Vec<Trace> {
+    fn traces(&self, auctions: &[Auction], outside: &[Vec<Offer>], broken: &HashSet<u64>) -> Vec<Trace> {
         let program = self.house(broken, Some(&self.subject()));
         let pages = self.house(broken, None);
-        let decide = |auction: &Auction| {
+        let decide = |(auction, outside): (&Auction, &Vec<Offer>)| {
             let house = match auction.context.class {
                 DisplayClass::Server => &program,
                 DisplayClass::Client => &pages,
             };
-            Trace::of(auction.clone(), vec![offer(house, auction, &[])])
+            let house = offer(house, auction, &[]);
+            let outside = outside.iter().map(|offer| without(offer, broken));
+            Trace::of(auction.clone(), std::iter::once(house).chain(outside).collect())
         };
-        auctions.iter().map(decide).collect()
+        auctions.iter().zip(outside).map(decide).collect()
     }
 
     /// Whether the programme may show a lot, by caps and separation: that is so unless another slot was faster.
     fn grant(&self, lots: &[Lot], lot: usize) -> bool {
         let inner = self.sale.inner();
-        let campaign = lots.get(lot).and_then(|lot| inner.bookings.campaign(lot.campaign));
-        campaign.is_some_and(|campaign| {
-            inner.market().expose(&campaign, self.channel.name(), self.subject(), now())
-        })
+        let Some(sold) = lots.get(lot) else { return false };
+        // Bidders outside have no caps here.
+        is_bidders(sold.campaign)
+            || inner.bookings.campaign(sold.campaign).is_some_and(|campaign| {
+                inner.market().expose(&campaign, self.channel.name(), self.subject(), now())
+            })
     }
 
     /// What pages draw of a lot.
     fn shown(&self, lots: &[Lot], lot: usize) -> Option<Shown> {
-        let bookings = &self.sale.inner().bookings;
+        let inner = self.sale.inner();
         let sold = lots.get(lot)?;
-        let advertiser = bookings.booking(sold.campaign).and_then(|of| bookings.advertiser(of.advertiser));
+        let lot = u16::try_from(lot).ok()?;
+        if is_bidders(sold.campaign) {
+            let creative = inner.exchange.creative(sold.campaign, sold.creative)?;
+            return Some(Shown {
+                lot,
+                campaign: None,
+                creative: sold.creative,
+                image: format!("/creatives/{}/{}", sold.campaign, sold.creative),
+                media_type: MediaType::of(&creative.file).as_str(),
+                is_clickable: creative.click_through().is_some(),
+                advertiser: creative.host().to_owned(),
+            });
+        }
+        let file = inner.bookings.creative_file(sold.creative)?;
+        let advertiser = inner.bookings.booking(sold.campaign)?.advertiser;
         Some(Shown {
-            lot: u16::try_from(lot).ok()?,
-            campaign: bookings.campaign(sold.campaign)?,
-            creative: bookings.creative_file(sold.creative)?,
-            advertiser: advertiser?.name,
+            lot,
+            campaign: Some(inner.bookings.campaign(sold.campaign)?),
+            creative: sold.creative,
+            image: format!("/api/v1/creatives/{}/image", sold.creative),
+            media_type: file.media_type.as_str(),
+            is_clickable: file.click_url.is_some(),
+            advertiser: inner.bookings.advertiser(advertiser)?.name,
         })
     }
 
@@ -336,16 +365,19 @@ impl Job {
         inner.market().house(&campaigns, balance, self.channel.name(), subject, now())
     }
 
-    async fn image(&self, place: &Reserved, creative: u64) -> Option<Image> {
+    async fn image(&self, place: &Reserved, campaign: CampaignId, creative: u64) -> Option<Image> {
         let inner = self.sale.inner();
         let fit = place.fit();
-        if let Some(image) = inner.images.find(creative, fit) {
+        if let Some(image) = inner.images.find(campaign, creative, fit) {
             return Some(image);
         }
-        let file = inner.bookings.creative_file(creative)?;
-        match inner.overlays.decode(file.bytes.clone(), fit).await {
+        let file = match is_bidders(campaign) {
+            true => inner.exchange.creative(campaign, creative)?.file.clone(),
+            false => inner.bookings.creative_file(creative)?.bytes.clone(),
+        };
+        match inner.overlays.decode(file, fit).await {
             Ok(image) => {
-                inner.images.keep(creative, fit, image.clone());
+                inner.images.keep(campaign, creative, fit, image.clone());
                 Some(image)
             }
             Err(error) => {
@@ -366,6 +398,15 @@ impl Job {
             tracing::warn!(channel = %self.channel.name(), %error, "what was reserved comes back at its deadline");
         }
     }
+}
+
+/// An offer in which creatives that have just failed are not ready.
+fn without(offer: &Offer, broken: &HashSet<u64>) -> Offer {
+    let mut offer = offer.clone();
+    for bid in &mut offer.bids {
+        bid.is_ready &= !broken.contains(&bid.creative);
+    }
+    offer
 }
 
 const fn unkept(why: String) -> Outcome {

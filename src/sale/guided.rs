@@ -16,7 +16,6 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::record::CueNumber;
 use super::server::Sale;
 use crate::auction::{Campaign, Cohort, Cohorts, Subject};
-use crate::booking::CreativeFile;
 use crate::impression::Impression;
 use crate::ledger::{SessionId, SlotId, UnixMillis};
 use crate::media::{ChannelName, MediaTime, OverlayFormat};
@@ -69,8 +68,13 @@ pub(super) struct Standing {
 #[derive(Clone)]
 pub(super) struct Shown {
     pub lot: u16,
-    pub campaign: Arc<Campaign>,
-    pub creative: Arc<CreativeFile>,
+    /// Whose caps and separation hold; none for bidders outside.
+    pub campaign: Option<Arc<Campaign>>,
+    pub creative: u64,
+    /// Where the image is.
+    pub image: String,
+    pub media_type: &'static str,
+    pub is_clickable: bool,
     pub advertiser: String,
 }
 
@@ -188,8 +192,9 @@ impl Sale {
     ) -> Option<Bytes> {
         let shown = standing.shown(cohort)?.clone();
         let now = super::server::unix_millis();
-        let may_see = self.inner().market().expose(&shown.campaign, channel, Subject::Viewer(session), now);
-        if !may_see {
+        let viewer = Subject::Viewer(session);
+        let may_see = |campaign: &Arc<Campaign>| self.inner().market().expose(campaign, channel, viewer, now);
+        if !shown.campaign.as_ref().is_none_or(may_see) {
             return None;
         }
         standing.granted.insert(session);
@@ -197,17 +202,17 @@ impl Sale {
     }
 
     fn placement(&self, standing: &Standing, shown: &Shown, session: SessionId) -> Bytes {
-        let Shown { lot, creative, advertiser, .. } = shown;
+        let Shown { lot, creative, image, media_type, is_clickable, advertiser, .. } = shown;
         let token = self.inner().gate.tokens.sign(&Impression {
             slot: standing.slot,
             lot: *lot,
             session,
-            creative: creative.id,
+            creative: *creative,
             start: standing.began_at.saturating_add(standing.start.as_millis()),
             duration_ms: u32::try_from(standing.duration.as_millis()).unwrap_or(u32::MAX),
             deadline: standing.deadline,
         });
-        let click = creative.click_url.as_ref().map(|_| format!("/c/{token}"));
+        let click = is_clickable.then(|| format!("/c/{token}"));
         event(
             "placement",
             &json!({
@@ -217,8 +222,8 @@ impl Sale {
                 "start_ns": standing.start.as_nanos(),
                 "end_ns": standing.end.as_nanos(),
                 "format": standing.format,
-                "image": format!("/api/v1/creatives/{}/image", creative.id),
-                "media_type": creative.media_type.as_str(),
+                "image": image,
+                "media_type": media_type,
                 "token": token,
                 "click": click,
                 "close_after_ms": CLOSE_AFTER_MS,

@@ -10,6 +10,7 @@
 //! | `director` | a broadcast's cue bus, and its slots on their way |
 //! | `decision` | a slot's auction: who is asked, what is reserved, what may be shown |
 //! | `guided`, `pages` | pages that draw overlays themselves: what each is told, over `/events/CHANNEL` |
+//! | [`exchange`] | bidders outside: asked, their creatives fetched, told what became of it |
 //! | `beacons` | the routes of events: `/i/TOKEN/EVENT` and `/c/TOKEN` |
 //!
 //! A slot goes: cue bus → announced in the broadcast → time and audience taken → auction → trace kept and money
@@ -20,6 +21,7 @@ mod config;
 mod decision;
 mod director;
 pub mod displays;
+pub mod exchange;
 mod guided;
 mod images;
 pub mod market;

@@ -1,4 +1,4 @@
-//! The route of pages that draw overlays themselves: `/events/CHANNEL`.
+//! The routes of pages that draw overlays themselves: `/events/CHANNEL`, and images that came from bidders outside.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -15,7 +15,9 @@ use axum::routing::get;
 use axum::{Extension, Router};
 use bytes::Bytes;
 use http::HeaderValue;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+};
 use http_body::Frame;
 use serde::Deserialize;
 use serde_json::json;
@@ -27,8 +29,9 @@ use super::guided::{self, BEHIND, Seat};
 use super::server::Sale;
 use crate::auction::Cohort;
 use crate::auction::cohort::Device;
+use crate::booking::creative::MediaType;
 use crate::http::{ApiError, Streaming, for_everyone};
-use crate::ledger::SessionId;
+use crate::ledger::{CampaignId, SessionId};
 use crate::media::ChannelName;
 
 /// How often a line goes over a connection that has nothing to say, so that nothing on the way takes it for dead.
@@ -63,9 +66,13 @@ impl About {
     }
 }
 
-/// The route.
+/// The routes.
 pub(super) fn router() -> Router<Sale> {
-    for_everyone(Router::new().route("/events/{channel}", get(follow)))
+    for_everyone(
+        Router::new()
+            .route("/events/{channel}", get(follow))
+            .route("/creatives/{bidder}/{number}", get(image)),
+    )
 }
 
 async fn follow(
@@ -101,6 +108,23 @@ async fn follow(
     let body = Events { first: Some(first), events, keep_alive, draining, _seat: seat };
     let headers = [(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-store")];
     Ok((headers, Extension(Streaming), Body::new(body)).into_response())
+}
+
+/// The image of a bidder's creative: a worker has decoded it, and it is kept for as long as it may be shown.
+async fn image(
+    State(sale): State<Sale>,
+    Path((bidder, number)): Path<(u64, u64)>,
+) -> Result<Response, ApiError> {
+    let creative = sale.inner().exchange.creative(CampaignId(bidder), number);
+    let creative = creative.ok_or_else(|| ApiError::not_found("there is no such image, or not any more"))?;
+    let headers = [
+        (CONTENT_TYPE, MediaType::of(&creative.file).as_str()),
+        (CACHE_CONTROL, "public, max-age=86400, immutable"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        // Opened by itself, a drawing must not be a page of this origin.
+        (CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; sandbox"),
+    ];
+    Ok((headers, creative.file.clone()).into_response())
 }
 
 /// A body that follows what a page is told, until the page leaves, falls behind, or the server ends.

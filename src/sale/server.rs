@@ -10,6 +10,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use super::beacons::Gate;
 use super::config::{ChannelSettings, Config};
 use super::director::{Command, Director};
+use super::exchange::{self, Exchange};
 use super::guided::Guided;
 use super::images::Images;
 use super::market::{Balance, Market};
@@ -89,6 +90,9 @@ pub enum StartError {
     /// The ledger's log cannot be read.
     #[error(transparent)]
     Ledger(#[from] LedgerStoreError),
+    /// Certificates cannot be read.
+    #[error("sale.trust: {0}")]
+    Trust(#[from] rustls::pki_types::pem::Error),
 }
 
 /// Why something that was asked of the sale was not done.
@@ -117,6 +121,7 @@ pub(super) struct Inner {
     pub bookings: Bookings,
     pub records: Arc<Records>,
     pub images: Images,
+    pub exchange: Exchange,
     pub metrics: Metrics,
     pub title: Titles,
     pub gate: Gate,
@@ -147,9 +152,26 @@ impl Sale {
         let Parts { hub, ledger, book, ledger_store, bookings, overlays, store, .. } = parts;
         let now = unix_millis();
         let records = Records::new(Arc::clone(&store), now.unsigned_abs() * 1000);
-        take_up(&records, &*store, &book).await?;
+        let sold = take_up(&records, &*store, &book).await?;
         let mut market = Market::default();
         recall(&mut market, &bookings, &book, &*ledger_store, now).await?;
+        let outside = exchange::Parts {
+            bidders: config.bidders.clone(),
+            seller: config.seller.clone(),
+            k: config.k,
+            deadline: config.deadline,
+            hosts: config.hosts.clone(),
+            roots: exchange::client::roots(config.trust.as_deref())?,
+            ledger: ledger.clone(),
+            max_image: overlays.max_image(),
+            intake: Arc::new(overlays.clone()),
+        };
+        let exchange = Exchange::start(outside, registry).await;
+        for record in &sold {
+            if let Some(sold) = &record.sold {
+                exchange.sold(sold.slot, &record.traces, &sold.traces);
+            }
+        }
         let settings = store.settings().await?.into_iter();
         let settings = settings.map(|(channel, settings)| (channel, Arc::new(settings))).collect();
         let sale = Self(Arc::new(Inner {
@@ -159,6 +181,7 @@ impl Sale {
             bookings,
             records: Arc::clone(&records),
             images: Images::default(),
+            exchange,
             metrics: Metrics::new(registry),
             title: parts.titles,
             gate: Gate::new(&parts.secret, config, rules),
@@ -383,6 +406,7 @@ impl Sale {
                 Ok(settlement) => {
                     settlement.lots.iter().for_each(|lot| self.0.market().settled(lot));
                     self.0.records.settle(settlement.slot, &settlement.lots);
+                    self.0.exchange.settle(&settlement);
                 }
                 Err(RecvError::Lagged(missed)) => {
                     tracing::warn!(missed, "settlements were missed: some cues will not tell what they cost");
@@ -421,8 +445,14 @@ impl Inner {
     }
 }
 
-/// Slots that ran when the process before this one ended are over; the ledger settles what was shown.
-async fn take_up(records: &Records, store: &dyn SaleStore, book: &Book) -> Result<(), SaleStoreError> {
+/// Slots that ran when the process before this one ended are over; the ledger settles what was shown. Gives those that it has
+/// not settled.
+async fn take_up(
+    records: &Records,
+    store: &dyn SaleStore,
+    book: &Book,
+) -> Result<Vec<CueRecord>, SaleStoreError> {
+    let mut sold = Vec::new();
     let open: HashSet<_> = book.open_slots().map(|(slot, _, _)| slot).collect();
     for mut record in store.unfinished().await? {
         let why = || "the server ended".to_owned();
@@ -432,12 +462,13 @@ async fn take_up(records: &Records, store: &dyn SaleStore, book: &Book) -> Resul
             Stage::Announced | Stage::Deciding | Stage::Over => Outcome::BroadcastEnded,
         });
         if record.sold.as_ref().is_some_and(|sold| open.contains(&sold.slot)) {
+            sold.push(record.clone());
             records.add(record);
         } else {
             store.keep(&[record]).await?;
         }
     }
-    Ok(())
+    Ok(sold)
 }
 
 /// What was shown to whom, as far as caps and separation need it.

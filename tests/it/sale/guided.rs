@@ -94,6 +94,8 @@ async fn a_page_and_the_programme_are_sold_in_one_and_each_viewer_counts_once() 
     assert_eq!(tell(&stage, "POST", &format!("/i/{token}/viewable")).await, 204);
     let forged = token.replace(&token[20..24], "AAAA");
     assert_eq!(tell(&stage, "POST", &format!("/i/{forged}/display")).await, 403);
+    // Sooner than anybody clicks it would not count.
+    until(&mut viewer, clock::unix_millis(clock::wall()) + 400).await;
     let click =
         request(stage.server.http, "GET", &format!("/c/{token}"), &[("user-agent", BROWSER)], b"").await;
     assert_eq!((click.status, click.header("location")), (302, Some("https://soup.example/")));

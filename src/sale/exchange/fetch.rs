@@ -1,0 +1,122 @@
+//! Gets creatives before they may win: the image of a bid, through its wrappers, as a file that a worker has decoded.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::client::{CallError, Client};
+use super::creatives::{Creative, Failure};
+use crate::auction::bidder::openrtb::macros::Values;
+use crate::auction::bidder::openrtb::request::{CANVAS, MEDIA_TYPES};
+use crate::auction::external::Markup;
+use crate::booking::Intake;
+use crate::clock;
+use crate::format::link::Link;
+use crate::format::vast::{Chain, Document, MAX_DOCUMENT, Macros, Mode, Overlay, Step, VastError, Wanted};
+use crate::media::OverlayFormat;
+use crate::overlay::AskError;
+
+/// How long a creative may take, from its wrappers to its last byte.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A creative that is to be had.
+#[derive(Clone, Debug)]
+pub(super) struct Order {
+    /// What is around it.
+    pub markup: Markup,
+    /// What it is made for.
+    pub format: OverlayFormat,
+    /// How long the slot is that it was offered for, in milliseconds.
+    pub slot_ms: u32,
+    /// How closely documents have to follow the standard.
+    pub mode: Mode,
+    /// The largest file, in bytes.
+    pub max_bytes: usize,
+}
+
+/// Gets a creative.
+///
+/// # Errors
+/// Why it is not at hand.
+pub(super) async fn fetch(client: &Client, intake: &dyn Intake, order: &Order) -> Result<Creative, Failure> {
+    let deadline = clock::monotonic() + PATIENCE;
+    let (link, overlay) = match &order.markup {
+        Markup::Image(image) => (image.link.clone(), None),
+        Markup::Vast(document) => {
+            let overlay = resolve(client, document, order, deadline).await?;
+            let link = overlay.resource.clone();
+            (link.ok_or_else(|| refused("there is no image"))?, Some(overlay))
+        }
+    };
+    let link = plain(&link).map_err(|error| refused(&error))?;
+    let file = client.fetch(&link, order.max_bytes, deadline).await.map_err(failure)?;
+    look(intake, order.format, file.clone()).await?;
+    Ok(Creative { file, link, overlay })
+}
+
+/// Follows the wrappers of a document.
+async fn resolve(client: &Client, text: &str, order: &Order, deadline: Instant) -> Result<Overlay, Failure> {
+    let wanted = Wanted {
+        canvas: CANVAS,
+        media_types: &MEDIA_TYPES,
+        slot_ms: order.slot_ms,
+        blocked_categories: &[],
+        mode: order.mode,
+    };
+    let document = Document::read(text, order.mode).map_err(|error| refused(&error))?;
+    let mut chain = Chain::new(document);
+    let mut absent = None;
+    loop {
+        match chain.step(&wanted) {
+            Step::Done(overlay) => return Ok(*overlay),
+            Step::Failed => {
+                let first = chain.refusals().first().map_or(VastError::Undefined, |refusal| refusal.error);
+                // What did not come may come another time.
+                return Err(absent.unwrap_or_else(|| refused(&first)));
+            }
+            Step::Fetch(link) => {
+                let fetched = match plain(&link) {
+                    Ok(link) => client.fetch(&link, MAX_DOCUMENT, deadline).await,
+                    Err(_) => {
+                        chain.failed(VastError::Wrapper);
+                        continue;
+                    }
+                };
+                match fetched.map(|document| String::from_utf8(document.into())) {
+                    Ok(Ok(document)) => chain.received(&document, &wanted),
+                    Ok(Err(_)) => chain.failed(VastError::Xml),
+                    Err(error) => {
+                        let is_late = matches!(error, CallError::Late);
+                        let is_passing = error.is_passing();
+                        absent = is_passing.then(|| failure(error)).or(absent);
+                        chain.failed(if is_late { VastError::WrapperTimeout } else { VastError::Wrapper });
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Has a worker decode it.
+async fn look(intake: &dyn Intake, format: OverlayFormat, file: Bytes) -> Result<(), Failure> {
+    match intake.look(format, file).await {
+        Ok(_) => Ok(()),
+        Err(error @ (AskError::Image(_) | AskError::ImageSize { .. })) => Err(refused(&error)),
+        Err(error) => Err(Failure::Absent(error.to_string())),
+    }
+}
+
+/// A link as it is called when nothing was sold yet: its macros say so.
+fn plain(link: &Link) -> Result<Link, crate::format::link::InvalidLink> {
+    let values = Values { is_audit: true, ..Values::default() };
+    let text = values.apply(link.as_str(), &std::collections::BTreeSet::new());
+    Link::parse(&Macros::default().apply(&text))
+}
+
+fn refused(error: &(impl ToString + ?Sized)) -> Failure {
+    Failure::Refused(error.to_string())
+}
+
+fn failure(error: CallError) -> Failure {
+    if error.is_passing() { Failure::Absent(error.to_string()) } else { Failure::Refused(error.to_string()) }
+}
