@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::auction::bidder::openrtb::Standing;
+use crate::booking::creative::MediaType;
 use crate::format::link::Link;
 use crate::format::vast::Overlay;
 
@@ -30,6 +31,13 @@ pub struct Creative {
     pub link: Link,
     /// The advertisement around it, wrappers and all, if it is VAST: of the bid that it was fetched for.
     pub overlay: Option<Overlay>,
+}
+
+impl Creative {
+    /// What kind of image it is.
+    pub fn media_type(&self) -> MediaType {
+        MediaType::of(&self.file)
+    }
 }
 
 /// Why a creative is not at hand.
