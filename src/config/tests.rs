@@ -106,6 +106,38 @@ fn mistakes_name_file_line_key_and_what_is_allowed() {
 }
 
 #[test]
+fn bidders_are_written_as_the_documents_say() {
+    let documents = include_str!("../../docs/bidders.md");
+    let example = documents.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let config = parse(example, &[]).unwrap();
+    assert_eq!(
+        config.sale.bidders.iter().map(|bidder| bidder.name.as_str()).collect::<Vec<_>>(),
+        ["dsp-one", "lab"]
+    );
+    assert_eq!(config.sale.hosts["dsp.lan"].to_string(), "10.0.0.7");
+    for (text, expected) in [
+        (
+            "name = \"b\"\nurl = \"https://b.example/\"\ncolour = 1\n",
+            "unknown field `colour`, expected one of `name`",
+        ),
+        ("name = \"b\"\n", "missing field `url`"),
+        ("name = \"b\"\nurl = \"https://10.0.0.1/\"\n", "the link leads to a private or special address"),
+        ("name = \"b\"\nurl = \"ftp://b.example/\"\n", "only http and https are followed"),
+        ("name = \"b\"\nurl = \"https://b.example/\"\nversion = \"3.0\"\n", "expected `2.5` or `2.6`"),
+        (
+            "name = \"B\"\nurl = \"https://b.example/\"\ncredit_limit = 1\n",
+            "\"B\": name: must have 1 to 40 characters",
+        ),
+    ] {
+        let message = problem(&format!("[[sale.bidders]]\n{text}"), &[]);
+        assert!(
+            message.starts_with("config.toml:1: sale.bidders: ") && message.contains(expected),
+            "{message}"
+        );
+    }
+}
+
+#[test]
 fn all_mistakes_are_told_at_once() {
     let text = "[http]\nlisten = 1\nport = 2\n[tls]\ncert = \"c.pem\"\n";
     let Invalid(problems) = parse(text, &[("ONAIR_LOG__FORMAT", "xml")]).unwrap_err();
@@ -130,6 +162,15 @@ fn settings_that_do_not_go_together_are_mistakes() {
     );
     let message = problem("[booking]\nreport_k = 0\n", &[]);
     assert!(message.starts_with("config.toml:2: booking.report_k: at least 1"), "{message}");
+    let message = problem(
+        "[sale]\ncurrency = \"EUR\"\n[[sale.bidders]]\nname = \"b\"\nurl = \"https://b.example/\"\n",
+        &[],
+    );
+    assert!(
+        message.contains("config.toml:3: sale.bidders: \"b\": credit_limit: must be more than nothing"),
+        "{message}"
+    );
+    assert!(message.contains("sale.seller: currency: \"EUR\""), "{message}");
     let message = problem("[http]\npublic_url = \"https://live.example.org/path\"\n", &[]);
     assert!(message.contains("http.public_url"), "{message}");
 }

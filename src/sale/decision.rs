@@ -18,7 +18,6 @@ use crate::auction::cohort::Cohort;
 use crate::auction::sale::{self, deadline};
 use crate::auction::{Auction, Campaign, Cohorts, Context, Offer, Subject, Trace};
 use crate::av::worker::ipc::OverlayId;
-use crate::booking::creative::MediaType;
 use crate::clock;
 use crate::cue::Slot;
 use crate::hub::Channel;
@@ -249,7 +248,7 @@ impl Job {
                 campaign: None,
                 creative: sold.creative,
                 image: format!("/creatives/{}/{}", sold.campaign, sold.creative),
-                media_type: MediaType::of(&creative.file).as_str(),
+                media_type: creative.media_type().as_str(),
                 is_clickable: creative.click_through().is_some(),
                 advertiser: creative.host().to_owned(),
             });

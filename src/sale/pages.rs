@@ -29,7 +29,6 @@ use super::guided::{self, BEHIND, Seat};
 use super::server::Sale;
 use crate::auction::Cohort;
 use crate::auction::cohort::Device;
-use crate::booking::creative::MediaType;
 use crate::http::{ApiError, Streaming, for_everyone};
 use crate::ledger::{CampaignId, SessionId};
 use crate::media::ChannelName;
@@ -118,7 +117,7 @@ async fn image(
     let creative = sale.inner().exchange.creative(CampaignId(bidder), number);
     let creative = creative.ok_or_else(|| ApiError::not_found("there is no such image, or not any more"))?;
     let headers = [
-        (CONTENT_TYPE, MediaType::of(&creative.file).as_str()),
+        (CONTENT_TYPE, creative.media_type().as_str()),
         (CACHE_CONTROL, "public, max-age=86400, immutable"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         // Opened by itself, a drawing must not be a page of this origin.

@@ -102,9 +102,9 @@ mod tests {
         let reservation = Reservation { slot, share: Share::percent(55), deadline, lots: vec![lot] };
         let receipt = ledger.submit(Event::Reserve(reservation)).await.unwrap();
         let Receipt::Reserved { slot, units: reserved } = receipt else { panic!("{receipt:?}") };
-        assert_eq!(reserved, [3]);
+        assert_eq!(reserved, [4]);
         fund(&ledger, campaign, 100).await.unwrap();
-        assert_eq!(budget(&ledger), units(70), "what is reserved is granted");
+        assert_eq!(budget(&ledger), units(60), "what is reserved is granted");
         for session in 0..2 {
             let session = SessionId(session);
             let display = Event::Display { slot, lot: 0, session, class: DisplayClass::Server };

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::auction::bidder::openrtb::Standing;
+use crate::booking::creative::MediaType;
 use crate::format::link::Link;
 use crate::format::vast::Overlay;
 
@@ -42,6 +43,11 @@ impl Creative {
     pub fn host(&self) -> &str {
         let (_, rest) = self.link.as_str().split_once("://").unwrap_or_default();
         rest.split(['/', ':', '?']).next().unwrap_or_default()
+    }
+
+    /// What kind of image it is.
+    pub fn media_type(&self) -> MediaType {
+        MediaType::of(&self.file)
     }
 }
 

@@ -10,6 +10,7 @@ use crate::auction::bidder::openrtb::macros::Values;
 use crate::auction::bidder::openrtb::request::{CANVAS, MEDIA_TYPES};
 use crate::auction::external::Markup;
 use crate::booking::Intake;
+use crate::booking::creative::MediaType;
 use crate::clock;
 use crate::format::link::Link;
 use crate::format::vast::{Chain, Document, MAX_DOCUMENT, Macros, Mode, Overlay, Step, VastError, Wanted};
@@ -50,6 +51,10 @@ pub(super) async fn fetch(client: &Client, intake: &dyn Intake, order: &Order) -
     };
     let link = plain(&link).map_err(|error| refused(&error))?;
     let file = client.fetch(&link, order.max_bytes, deadline).await.map_err(failure)?;
+    // Whatever its link says: nothing that is a program of its own is read, as SVG would be.
+    if MediaType::of(&file) == MediaType::Svg {
+        return Err(refused("it is none of PNG, JPEG, WebP and GIF"));
+    }
     look(intake, order.format, file.clone()).await?;
     Ok(Creative { file, link, overlay })
 }

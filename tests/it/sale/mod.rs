@@ -1,5 +1,6 @@
 //! The sale on a live stream: whoever opens the slot, the right overlay is on the exact frames, and the money is right.
 
+mod bidder;
 mod guided;
 mod stage;
 

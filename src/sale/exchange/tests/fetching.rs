@@ -1,0 +1,150 @@
+//! Creatives, and whatever else is behind their links.
+
+use axum::body::Body;
+
+use super::stage::{Answer, Asked, Lab, PNG, endless, intake, redirect, reply};
+use crate::auction::external::{ImageMarkup, Markup};
+use crate::clock;
+use crate::format::link::Link;
+use crate::format::vast::Mode;
+use crate::media::OverlayFormat;
+use crate::sale::exchange::client::CallError;
+use crate::sale::exchange::creatives::{Creative, Failure};
+use crate::sale::exchange::fetch::{Order, fetch};
+use crate::sale::exchange::guard::Forbidden;
+
+fn order(markup: Markup) -> Order {
+    Order {
+        markup,
+        format: OverlayFormat::LowerThird,
+        slot_ms: 15_000,
+        mode: Mode::Strict,
+        max_bytes: 1 << 20,
+    }
+}
+
+fn image(link: Link) -> Markup {
+    Markup::Image(Box::new(ImageMarkup { link, click_through: None, impressions: Vec::new() }))
+}
+
+fn inline(link: &str) -> String {
+    format!(
+        "<VAST version='4.2'><Ad><InLine><AdSystem>s</AdSystem><AdTitle>t</AdTitle>\
+         <Impression>https://t.example/inline</Impression><Creatives><Creative><NonLinearAds>\
+         <NonLinear width='1920' height='324'><StaticResource creativeType='image/png'>{link}</StaticResource>\
+         </NonLinear></NonLinearAds></Creative></Creatives></InLine></Ad></VAST>"
+    )
+}
+
+fn wrapper(link: &str) -> String {
+    format!(
+        "<VAST version='4.2'><Ad><Wrapper><AdSystem>s</AdSystem><VASTAdTagURI><![CDATA[{link}]]></VASTAdTagURI>\
+         <Impression>https://t.example/wrapper</Impression></Wrapper></Ad></VAST>"
+    )
+}
+
+fn answer(asked: Asked) -> Answer {
+    Box::pin(async move {
+        let port = asked.path.rsplit(['=', '/']).next().unwrap_or_default().to_owned();
+        let at = |host: &str, path: &str| format!("https://{host}.lab:{port}{path}/{port}");
+        match asked.path.trim_end_matches(&port) {
+            "/image/" => reply(200, PNG),
+            "/moved/" => redirect(&at("tag", "/image")),
+            "/often/" => redirect(&at("cdn", "/often")),
+            "/inside/" => redirect("http://169.254.169.254/latest/meta-data"),
+            "/local/" => redirect("https://[::1]/"),
+            "/plain/" => redirect(&at("cdn", "/image").replace("https", "http")),
+            "/script/" => reply(200, "<svg><script>alert(1)</script></svg>"),
+            "/broken/" => reply(200, &PNG[..6]),
+            "/long/" => reply(200, [PNG, &vec![0; 1 << 20]].concat()),
+            "/endless/" => reply(200, endless()),
+            "/gone/" => reply(404, Body::empty()),
+            "/ill/" => reply(503, Body::empty()),
+            "/inline/" => reply(200, inline(&at("cdn", "/image"))),
+            "/wrapped/" => reply(200, wrapper(&at("tag", "/inline"))),
+            "/loop/" => reply(200, wrapper(&at("tag", "/loop"))),
+            "/bomb/" => reply(
+                200,
+                "<!DOCTYPE x [<!ENTITY a 'aaaaaaaaaa'><!ENTITY b '&a;&a;&a;&a;'>]><VAST version='4.2'>&b;</VAST>",
+            ),
+            "/binary/" => reply(200, vec![0xff; 1000]),
+            path => panic!("{path} is not asked for"),
+        }
+    })
+}
+
+async fn fetched(lab: &Lab, markup: Markup) -> Result<Creative, Failure> {
+    fetch(&lab.client(), &intake(), &order(markup)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn images_come_over_redirects_into_the_open_and_from_nowhere_else() {
+    let lab = Lab::open(answer).await;
+    let at = |path: &str| lab.link("cdn", &format!("{path}/{}", lab.port));
+    for path in ["/image", "/moved"] {
+        let creative = fetched(&lab, image(at(path))).await.unwrap();
+        assert_eq!((&creative.file[..], creative.overlay), (PNG, None), "{path}");
+    }
+    for (path, why) in [
+        ("/often", "more than 3 redirects"),
+        ("/inside", "the link leads to a private or special address"),
+        ("/local", "the link leads to a private or special address"),
+        ("/plain", "only https is followed here"),
+        ("/script", "it is none of PNG, JPEG, WebP and GIF"),
+        ("/broken", "image: no image"),
+        ("/long", "the answer's body: length limit exceeded"),
+        ("/endless", "the answer's body: length limit exceeded"),
+        ("/gone", "the answer is 404 Not Found"),
+    ] {
+        assert_eq!(fetched(&lab, image(at(path))).await, Err(Failure::Refused(why.to_owned())), "{path}");
+    }
+    let ill = fetched(&lab, image(at("/ill"))).await;
+    assert!(matches!(ill, Err(Failure::Absent(_))), "it may come another time: {ill:?}");
+    assert_eq!(lab.asked("cdn").iter().filter(|asked| asked.path.starts_with("/often")).count(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_resolve_into_this_machine_are_not_connected_to() {
+    let lab = Lab::open(answer).await;
+    let deadline = || clock::monotonic() + super::stage::LONG;
+    // Debian's /etc/hosts has it, and it is no name that a link may not have.
+    let name = "ip6-localhost";
+    let resolves = tokio::net::lookup_host((name, 443)).await.is_ok();
+    let link = Link::parse(&format!("https://{name}/")).unwrap();
+    match lab.client().fetch(&link, 1000, deadline()).await {
+        Err(CallError::Forbidden(Forbidden::Private(host))) if resolves => assert_eq!(host, name),
+        Err(CallError::Unreachable(_)) if !resolves => {}
+        other => panic!("{other:?}"),
+    }
+    // Not even the host that everybody reaches here is, by a name or port that the operator has not given.
+    let link = Link::parse(&format!("https://other.lab:{}/", lab.port)).unwrap();
+    let refused = lab.client().fetch(&link, 1000, deadline()).await;
+    assert!(matches!(refused, Err(CallError::Forbidden(Forbidden::Port(_)))), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrappers_are_followed_within_bounds_and_everybody_is_told() {
+    let lab = Lab::open(answer).await;
+    let at = |host: &str, path: &str| lab.link(host, &format!("{path}/{}", lab.port)).to_string();
+    for first in [wrapper(&at("tag", "/inline")), wrapper(&at("tag", "/wrapped"))] {
+        let creative = fetched(&lab, Markup::Vast(first.into())).await.unwrap();
+        let impressions = creative.overlay.unwrap().impressions;
+        assert_eq!((&creative.file[..], impressions[0].as_str()), (PNG, "https://t.example/inline"));
+        assert!(impressions.len() >= 2 && impressions[1].as_str() == "https://t.example/wrapper");
+    }
+    for (first, why) in [
+        (wrapper(&at("tag", "/loop")), "too many wrappers"),
+        (wrapper(&at("tag", "/bomb")), "the document is no XML that can be read"),
+        (wrapper(&at("tag", "/binary")), "the document is no XML that can be read"),
+        (wrapper(&at("tag", "/inside")), "the wrapper leads nowhere"),
+        (wrapper("https://10.0.0.1/"), "the wrapper leads nowhere"),
+        (wrapper("http://cdn.example/"), "the wrapper leads nowhere"),
+    ] {
+        let failed = fetched(&lab, Markup::Vast(first.into())).await;
+        assert_eq!(failed, Err(Failure::Refused(why.to_owned())));
+    }
+    let loops = lab.asked("tag").iter().filter(|asked| asked.path.starts_with("/loop")).count();
+    assert_eq!(loops, 5, "five wrappers at most");
+    let ill = fetched(&lab, Markup::Vast(wrapper(&at("tag", "/ill")).into())).await;
+    assert!(matches!(ill, Err(Failure::Absent(_))), "{ill:?}");
+}

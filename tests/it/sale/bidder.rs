@@ -1,0 +1,162 @@
+//! A bidder outside, from its first request to its bill.
+
+use std::convert::Infallible;
+use std::io::Cursor;
+use std::sync::{Arc, Mutex};
+
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use image::{ImageFormat, Rgb, RgbImage};
+use onair::auction::bidder::openrtb::Settings;
+use onair::format::link::Link;
+use rustls::ServerConfig;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use super::check_pictures;
+use super::stage::Stage;
+use crate::overlay::stage::TURN;
+use crate::support::{Viewer, in_time};
+
+/// 6.50 for a thousand impressions, in nanos for one.
+const PRICE: i64 = 6_500_000;
+
+/// A bidder that also serves its image and takes its notices.
+struct Dsp {
+    port: u16,
+    certificate: String,
+    /// The requests, and the paths of everything else.
+    requests: Mutex<Vec<Value>>,
+    calls: Mutex<Vec<String>>,
+}
+
+impl Dsp {
+    async fn open() -> Arc<Self> {
+        let made = rcgen::generate_simple_self_signed(["dsp.lab".to_owned()]).expect("a certificate");
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+        let tls = ServerConfig::builder().with_no_client_auth();
+        let tls = tls.with_single_cert(vec![made.cert.der().clone()], key).expect("its key");
+        let acceptor = TlsAcceptor::from(Arc::new(tls));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let certificate = made.cert.pem();
+        let dsp = Arc::new(Self { port, certificate, requests: Mutex::default(), calls: Mutex::default() });
+        let serving = Arc::clone(&dsp);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (acceptor, dsp) = (acceptor.clone(), Arc::clone(&serving));
+                tokio::spawn(async move {
+                    let Ok(stream) = acceptor.accept(stream).await else { return };
+                    let service = service_fn(move |request| Arc::clone(&dsp).serve(request));
+                    drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
+                });
+            }
+        });
+        dsp
+    }
+
+    async fn serve(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+        let (head, body) = request.into_parts();
+        let path = head.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
+        let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        let answer = match path.as_str() {
+            "/rtb" => {
+                let request: Value = serde_json::from_slice(&body).expect("JSON");
+                let answer = self.bid(&request).to_string();
+                self.requests.lock().expect("no panic").push(request);
+                answer.into()
+            }
+            "/a.png" => white(),
+            _ => Bytes::new(),
+        };
+        if path != "/rtb" {
+            self.calls.lock().expect("no panic").push(path);
+        }
+        Ok(Response::new(Full::new(answer)))
+    }
+
+    fn bid(&self, request: &Value) -> Value {
+        let at = |path: &str| format!("https://dsp.lab:{}{path}", self.port);
+        let bid = json!({
+            "id": "b1", "impid": "1", "price": 6.5, "crid": "soup", "adomain": ["soup.example"], "mtype": 1,
+            "adm": at("/a.png"), "w": 1920, "h": 324, "nurl": at("/won?p=${AUCTION_PRICE}"),
+            "lurl": at("/lost?r=${AUCTION_LOSS}"), "burl": at("/bill?m=${AUCTION_MULTIPLIER}"),
+        });
+        json!({ "id": request["id"], "cur": "USD", "seatbid": [{ "bid": [bid] }] })
+    }
+
+    fn calls(&self) -> Vec<String> {
+        self.calls.lock().expect("no panic").clone()
+    }
+}
+
+fn white() -> Bytes {
+    let mut file = Cursor::new(Vec::new());
+    let image = RgbImage::from_pixel(1920, 324, Rgb([255; 3]));
+    image.write_to(&mut file, ImageFormat::Png).expect("a PNG");
+    file.into_inner().into()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bidder_outside_wins_once_its_creative_is_at_hand_and_pays_for_what_was_shown() {
+    let _turn = TURN.lock().await;
+    let dsp = Dsp::open().await;
+    let trust = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(trust.path(), &dsp.certificate).expect("it is written");
+    let url = Link::parse(&format!("https://dsp.lab:{}/rtb", dsp.port)).expect("a link");
+    let stage = Stage::set(|config| {
+        config.sale.bidders = vec![Settings {
+            banner: true,
+            accepts_server_counts: true,
+            credit_limit: 100,
+            ..Settings::new("dsp", url)
+        }];
+        config.sale.hosts = [("dsp.lab".to_owned(), "127.0.0.1".parse().expect("an address"))].into();
+        config.sale.trust = Some(trust.path().to_owned());
+        // As long as a slow machine needs.
+        config.sale.deadline = std::time::Duration::from_secs(2);
+        config.sale.bidders[0].timeout = std::time::Duration::from_secs(2);
+        config.sale.decide_ahead = std::time::Duration::from_secs(3);
+    })
+    .await;
+    let mut viewers = Viewer::of_each(&stage.server, "kitchen").await;
+    for viewer in &mut viewers {
+        viewer.frames(100).await;
+    }
+    let slot = || json!({ "duration_ms": 2000, "format": "lower_third" });
+    let first = stage.cue(slot()).await;
+    let over = stage.over(&first, &mut viewers).await;
+    assert_eq!(over["outcome"], json!({ "what": "no_bid" }), "{over}");
+    let verdict = &over["traces"][0]["decision"]["verdicts"][0]["why_not"];
+    assert_eq!(verdict, "creative", "nobody has seen it yet: {over}");
+    let ready = r#"onair_bidder_creatives_total{bidder="dsp",result="ready"}"#;
+    stage.server.until_counted(ready, 1.0).await;
+
+    let second = stage.cue(slot()).await;
+    let settled = stage.settled(&second, &mut viewers).await;
+    assert_eq!(settled["outcome"], json!({ "what": "completed" }), "{settled}");
+    assert_eq!(settled["settled"], json!({ "reserved": 3 * PRICE, "spent": 2 * PRICE }), "{settled}");
+    let taken = r#"onair_bidder_notices_total{bidder="dsp",result="bill_taken"}"#;
+    stage.server.until_counted(taken, 1.0).await;
+    in_time("all calls", async {
+        while dsp.calls().len() < 4 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let mut calls = dsp.calls();
+    calls.sort();
+    assert_eq!(calls, ["/a.png", "/bill?m=2", "/lost?r=201", "/won?p=6.5"]);
+    let requests = dsp.requests.lock().expect("no panic").clone();
+    assert_eq!(requests.len(), 2, "one for each cue");
+    assert_eq!((&requests[1]["imp"][0]["ssai"], &requests[1]["device"]), (&json!(3), &Value::Null));
+    for viewer in &viewers {
+        check_pictures(viewer, std::slice::from_ref(&settled)).await;
+    }
+}
