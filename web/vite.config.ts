@@ -7,6 +7,10 @@ import { defineConfig, type Plugin } from 'vite'
 
 const server = process.env.ONAIR_URL ?? 'http://127.0.0.1:8080'
 
+/** What is not the pages'. */
+const paths = ['/api', '/hls', '/whep', '/whip', '/events', '/creatives', '/i', '/c']
+const toServer = Object.fromEntries(paths.map((path) => [`^${path}/`, server]))
+
 /** Below this size compression costs more than it saves, bytes. */
 const WORTH_COMPRESSING = 1024
 
@@ -58,5 +62,5 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     rollupOptions: { input: { index: 'index.html', watch: 'watch.html', studio: 'studio.html' } },
   },
-  server: { proxy: { '/ws': { target: server, ws: true }, '/api': server, '/hls': server, '/whep': server, '/whip': server } },
+  server: { proxy: { '/ws': { target: server, ws: true }, ...toServer } },
 })

@@ -2,11 +2,11 @@
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { crc32, deflateSync } from 'node:zlib'
 
 import type { Browser } from 'playwright-core'
 
 import { DESKTOP, Visit, launch, screenshots } from './support/browser.ts'
+import { png } from './support/png.ts'
 import { Broadcaster, Server, eventually, hasMediaWorker } from './support/server.ts'
 
 const START_MS = 30_000
@@ -29,28 +29,6 @@ after(async () => {
   await browser?.close()
   await server?.dispose()
 })
-
-/** A PNG of one colour. */
-function png(width: number, height: number): Uint8Array {
-  const chunk = (name: string, data: Uint8Array) => {
-    const body = Buffer.concat([Buffer.from(name, 'latin1'), data])
-    const [length, sum] = [data.length, crc32(body)].map((number) => {
-      const word = Buffer.alloc(4)
-      word.writeUInt32BE(number)
-      return word
-    })
-    return Buffer.concat([length!, body, sum!])
-  }
-  const header = Buffer.alloc(13)
-  header.writeUInt32BE(width, 0)
-  header.writeUInt32BE(height, 4)
-  // Eight bits, red, green and blue.
-  header.set([8, 2], 8)
-  const row = [0, ...Array.from({ length: width }, () => COLOUR).flat()]
-  const rows = Buffer.from(Array.from({ length: height }, () => row).flat())
-  const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a])
-  return Buffer.concat([signature, chunk('IHDR', header), chunk('IDAT', deflateSync(rows)), chunk('IEND', Buffer.alloc(0))])
-}
 
 /** Whether the middle of the picture's lower edge is the overlay's now. */
 function hasOverlay({ page }: Visit): Promise<boolean> {
@@ -78,7 +56,7 @@ test('an overlay comes and goes over WebRTC and LL-HLS, and playback goes on', {
     assert.equal(await hasOverlay(visit), false)
   }
   const form = new FormData()
-  form.set('image', new Blob([new Uint8Array(png(640, 108))], { type: 'image/png' }), 'overlay.png')
+  form.set('image', new Blob([png(640, 108, COLOUR)], { type: 'image/png' }), 'overlay.png')
   form.set('format', 'lower_third')
   form.set('duration_ms', String(SLOT_MS))
   const asked = await server.operate('/api/v1/channels/harbour/overlays', { method: 'POST', body: form })

@@ -90,6 +90,11 @@ export class Peer {
     }
   }
 
+  /** What the server answered; empty before it has. */
+  get answer(): string {
+    return this.#session?.answer ?? ''
+  }
+
   /** Ends the session. Idempotent; `failed` is not called after it. */
   close(): void {
     if (this.#closed) return

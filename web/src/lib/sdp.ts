@@ -25,6 +25,16 @@ export function wantStereo(sdp: string): string {
 }
 
 /**
+ * The RTP timestamp at zero of the sender's media clock, of the first picture that is described (RFC 7273, 5.2); null if it is not
+ * told.
+ */
+export function mediaClockOffset(sdp: string): number | null {
+  const picture = sectionsOf(sdp).find(([first]) => first?.startsWith('m=video'))
+  const told = picture?.map((line) => /^a=mediaclk:direct=(\d{1,10})\b/.exec(line)?.[1]).find((offset) => offset !== undefined)
+  return told === undefined || Number(told) >= 2 ** 32 ? null : Number(told)
+}
+
+/**
  * What the body of a PATCH says of one's own ICE (RFC 9725, 4.3; RFC 8840, 9): credentials and candidates of a bundled
  * description stand in its first media section.
  */

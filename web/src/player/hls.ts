@@ -5,12 +5,23 @@ import Hls, { ErrorDetails, ErrorTypes, Events, type ErrorData, type LevelDetail
 import { BitrateMeter } from './bitrate.ts'
 import { CatchUp } from './catch-up.ts'
 import { resetOnNewTimeline } from './new-timeline.ts'
-import { bufferedAhead, type Player, type PlayerEvents, type PlayerFailure, type PlayerStats, type Protocol } from './player.ts'
+import {
+  bufferedAhead,
+  type FrameClock,
+  type Player,
+  type PlayerEvents,
+  type PlayerFailure,
+  type PlayerStats,
+  type Protocol,
+  type ShownFrame,
+} from './player.ts'
 
 /** How often the distance to live is looked at, ms. */
 const TICK_MS = 200
 /** How long a broken buffer may take to mend before the player gives up, ms. */
 const RECOVERY_MS = 3000
+/** Continuous stretches that are remembered: more than there are in a buffer. */
+const MAX_OFFSETS = 16
 
 export class HlsPlayer implements Player {
   readonly #hls: Hls
@@ -20,6 +31,8 @@ export class HlsPlayer implements Player {
   readonly #catchUp = new CatchUp()
   readonly #bitrate = new BitrateMeter()
   #details: LevelDetails | null = null
+  /** What was taken from the media's own times to make the element's, of each continuous stretch, s. */
+  readonly #offsets = new Map<number, number>()
   #timer: ReturnType<typeof setInterval> | undefined
   #recoveredAt = Number.NEGATIVE_INFINITY
   #destroyed = false
@@ -54,6 +67,11 @@ export class HlsPlayer implements Player {
     this.#hls.on(Events.LEVEL_UPDATED, (_event, { details }) => this.#levelUpdated(details))
     this.#hls.on(Events.BUFFER_CREATED, (_event, { tracks }) => {
       for (const track of Object.values(tracks)) if (track.buffer) resetOnNewTimeline(track.buffer)
+    })
+    this.#hls.on(Events.INIT_PTS_FOUND, (_event, { frag, initPTS, timescale }) => {
+      this.#offsets.set(frag.cc, initPTS / timescale)
+      const [oldest] = this.#offsets.keys()
+      if (this.#offsets.size > MAX_OFFSETS && oldest !== undefined) this.#offsets.delete(oldest)
     })
     this.#hls.on(Events.FRAG_LOADED, (_event, { frag, part, payload }) => {
       if (frag.sn !== 'initSegment') this.#bitrate.add(part?.duration ?? frag.duration, payload.byteLength)
@@ -92,13 +110,16 @@ export class HlsPlayer implements Player {
   }
 
   wallClockAt(mediaTime: number): number | null {
-    const fragments = this.#details?.fragments ?? []
-    const newest = this.#details?.fragmentHint
-    const all = newest ? [...fragments, newest] : fragments
-    // Positions past the newest known fragment belong to it still: parts are played before the playlist is read again.
-    const fragment = all.findLast((candidate) => candidate.start <= mediaTime) ?? all[0]
+    const fragment = this.#fragmentAt(mediaTime)
     if (!fragment || fragment.programDateTime === null) return null
     return fragment.programDateTime + (mediaTime - fragment.start) * 1000
+  }
+
+  /** The media's own times are media time: `tfdt` is never reset. */
+  clockOf({ mediaTime }: ShownFrame): FrameClock {
+    const offset = this.#offsets.get(this.#fragmentAt(mediaTime)?.cc ?? -1)
+    const mediaMs = offset === undefined ? null : (mediaTime + offset) * 1000
+    return { mediaMs, wrapMs: null, wallMs: this.wallClockAt(mediaTime) }
   }
 
   seekToLive(): void {
@@ -120,6 +141,14 @@ export class HlsPlayer implements Player {
 
   readonly #ranDry = (): void => {
     if (!this.#video.seeking) this.#catchUp.stalled(performance.now())
+  }
+
+  #fragmentAt(mediaTime: number) {
+    const fragments = this.#details?.fragments ?? []
+    const newest = this.#details?.fragmentHint
+    const all = newest ? [...fragments, newest] : fragments
+    // Positions past the newest known fragment belong to it still: parts are played before the playlist is read again.
+    return all.findLast((candidate) => candidate.start <= mediaTime) ?? all[0]
   }
 
   #levelUpdated(details: LevelDetails): void {

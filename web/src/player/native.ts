@@ -1,6 +1,6 @@
 /** HLS by the browser itself, for those without Media Source Extensions (iPhones before iOS 17.1). */
 
-import type { Player, PlayerEvents, PlayerStats } from './player.ts'
+import type { FrameClock, Player, PlayerEvents, PlayerStats, ShownFrame } from './player.ts'
 
 /** Farther behind than this is jumped, seconds. */
 const FAR_BEHIND = 8
@@ -44,6 +44,10 @@ export class NativePlayer implements Player {
     // Safari's name for the EXT-X-PROGRAM-DATE-TIME of media time zero.
     const startDate = (this.#video as HTMLVideoElement & { getStartDate?: () => Date }).getStartDate?.().getTime()
     return startDate && Number.isFinite(startDate) ? startDate + mediaTime * 1000 : null
+  }
+
+  clockOf(frame: ShownFrame): FrameClock {
+    return { mediaMs: null, wrapMs: null, wallMs: this.wallClockAt(frame.mediaTime) }
   }
 
   seekToLive(): void {

@@ -11,6 +11,8 @@ export class Players {
   readonly #video: HTMLVideoElement
   readonly #clock: ServerClock
   readonly #choice = new Choice(typeof RTCPeerConnection === 'function')
+  /** With which the source is watched; null: the programme. Players that are made from now on obey. */
+  session: string | null = null
   #trial: Player | null = null
   #trying = false
 
@@ -39,7 +41,7 @@ export class Players {
       void player.connect().then((came) => came && this.#arrived())
       return player
     }
-    const url = `/hls/${this.#channel}/index.m3u8`
+    const url = this.#address(`/hls/${this.#channel}/index.m3u8`)
     const { HlsPlayer } = await import('./hls.ts')
     if (HlsPlayer.supported) return new HlsPlayer(this.#video, url, events)
     const { NativePlayer } = await import('./native.ts')
@@ -107,7 +109,12 @@ export class Players {
   }
 
   async #webRtc(events: PlayerEvents) {
+    const url = this.#address(`/whep/${this.#channel}`)
     const { WhepPlayer } = await import('./whep.ts')
-    return new WhepPlayer(this.#video, `/whep/${this.#channel}`, this.#clock, events)
+    return new WhepPlayer(this.#video, url, this.#clock, events)
+  }
+
+  #address(path: string): string {
+    return this.session === null ? path : `${path}?session=${encodeURIComponent(this.session)}`
   }
 }

@@ -36,6 +36,24 @@ export interface PlayerStats {
   loss: number | null
 }
 
+/** What is known of a frame that was presented; the names are `VideoFrameCallbackMetadata`'s. */
+export interface ShownFrame {
+  /** The element's clock at this frame, s. */
+  mediaTime: number
+  /** Of the packets that it came in. */
+  rtpTimestamp?: number
+}
+
+/** What a player knows of a frame's place in the broadcast. */
+export interface FrameClock {
+  /** Its media time, exactly, ms; null where the way it took does not tell. Over WebRTC it begins again after 13 hours. */
+  mediaMs: number | null
+  /** After how much `mediaMs` begins again, ms; null if never. */
+  wrapMs: number | null
+  /** The server's wall clock when the source had it, Unix ms. */
+  wallMs: number | null
+}
+
 /**
  * Plays one live stream in one `<video>`. Made ready by its constructor, used once: after `failed` or `destroy` another
  * is made. It drives the element's source, position and rate; play, pause and sound belong to the page.
@@ -53,6 +71,8 @@ export interface Player {
    * media time was taken in; null while unknown. Latency, and whatever is drawn on a frame, is computed from it.
    */
   wallClockAt(mediaTime: number): number | null
+  /** Where a frame that is on the screen stands in the broadcast. */
+  clockOf(frame: ShownFrame): FrameClock
   /** Jumps to the newest position that plays smoothly. */
   seekToLive(): void
   stats(): PlayerStats

@@ -4,15 +4,18 @@ import type { ServerClock } from '../lib/clock.ts'
 import { onEachFrame } from '../lib/frames.ts'
 import { Peer, type PeerFailure } from '../lib/peer.ts'
 import { entriesOf } from '../lib/rtc-stats.ts'
-import { wantStereo } from '../lib/sdp.ts'
+import { mediaClockOffset, wantStereo } from '../lib/sdp.ts'
 import { Inbound } from './inbound.ts'
-import type { Player, PlayerEvents, PlayerFailure, PlayerStats } from './player.ts'
+import type { FrameClock, Player, PlayerEvents, PlayerFailure, PlayerStats, ShownFrame } from './player.ts'
 
 /** From the start to something decoded, ms: connecting, and a keyframe. */
 const FIRST_MEDIA_MS = 4800
 /** How often the statistics are read until there is media, and from then on, ms. */
 const LOOK_MS = 100
 const SAMPLE_MS = 1000
+/** Ticks a millisecond of a picture's RTP timestamps, and how many there are. */
+const TICKS_PER_MS = 90
+const TICKS = 2 ** 32
 
 /** Where a frame that was shown stands on the server's wall clock. */
 interface Moment {
@@ -30,6 +33,8 @@ export class WhepPlayer implements Player {
   #arrived: ((came: boolean) => void) | null = null
   #connecting: Promise<boolean> | null = null
   #stream: MediaStream | null = null
+  /** The RTP timestamp of media time zero; null while the server has not told it. */
+  #zero: number | null = null
   #attached = false
   #timer: ReturnType<typeof setTimeout> | undefined
   #startedAt = 0
@@ -91,6 +96,13 @@ export class WhepPlayer implements Player {
     return this.#shown ? this.#shown.wallClock + (mediaTime - this.#shown.mediaTime) * 1000 : null
   }
 
+  clockOf({ mediaTime, rtpTimestamp }: ShownFrame): FrameClock {
+    const zero = this.#zero
+    const told = rtpTimestamp !== undefined && zero !== null
+    const mediaMs = told ? ((rtpTimestamp - zero + TICKS) % TICKS) / TICKS_PER_MS : null
+    return { mediaMs, wrapMs: TICKS / TICKS_PER_MS, wallMs: this.wallClockAt(mediaTime) }
+  }
+
   /** There is no other position than live. */
   seekToLive(): void {}
 
@@ -104,6 +116,7 @@ export class WhepPlayer implements Player {
     connection.addTransceiver('video', { direction: 'recvonly' })
     await this.#peer.open(wantStereo)
     if (this.#destroyed) return
+    this.#zero = mediaClockOffset(this.#peer.answer)
     // A track that the server does not send would keep the element waiting for it.
     const sent = connection.getTransceivers().filter(({ currentDirection }) => currentDirection === 'recvonly')
     // Played as soon as it is complete: the delay is worth more than an even flow through every hiccup.

@@ -6,7 +6,9 @@ import { copyFrame } from '../lib/frames.ts'
 import { Repeat } from '../lib/repeat.ts'
 import type { Detour } from '../player/choice.ts'
 import { Players } from '../player/open.ts'
-import { bufferedAhead, type Player, type PlayerEvents, type PlayerFailure } from '../player/player.ts'
+import type { SourceTime } from '../overlay/placements.ts'
+import { sourceTime } from '../overlay/sync.ts'
+import { bufferedAhead, type Player, type PlayerEvents, type PlayerFailure, type ShownFrame } from '../player/player.ts'
 import { phaseOf, type Phase } from './phase.ts'
 
 /** How often the server is asked while all is well, ms. */
@@ -24,6 +26,8 @@ const STALL_MS = 600
 const OBSERVE_MS = 250
 /** A new reading of the server's clock now and then, ms. */
 const CLOCK_MS = 60_000
+/** Players of the source that showed nothing, one after the other, before the programme is watched instead. */
+const MOST_IN_VAIN = 3
 
 /** What the quality panel and the live badge show; `null`: not known. */
 export interface Readings {
@@ -66,6 +70,7 @@ export class WatchSession {
     }),
   )
 
+  readonly #admitted: Promise<unknown>
   readonly #api: Api
   readonly #name: string
   readonly #video: HTMLVideoElement
@@ -85,6 +90,9 @@ export class WatchSession {
   #offer: Promise<void> | undefined
   #player: Player | null = null
   #opening = false
+  /** What plays is the source, on which the page draws; otherwise the programme, on which the server does. */
+  #onSource = false
+  #inVain = 0
   #retry: ReturnType<typeof setTimeout> | undefined
   #observer: ReturnType<typeof setInterval> | undefined
   #clockReadings = 0
@@ -94,8 +102,18 @@ export class WatchSession {
   #position = -1
   #frames = { at: 0, count: 0, rate: null as number | null }
 
-  /** @param lastFrame where the last frame is kept while there is no picture. */
-  constructor(api: Api, name: string, video: HTMLVideoElement, lastFrame: HTMLCanvasElement) {
+  /**
+   * @param lastFrame where the last frame is kept while there is no picture.
+   * @param admitted settled once it is known whether to watch the source: `watchSource`.
+   */
+  constructor(
+    api: Api,
+    name: string,
+    video: HTMLVideoElement,
+    lastFrame: HTMLCanvasElement,
+    admitted: Promise<unknown> = Promise.resolve(),
+  ) {
+    this.#admitted = admitted
     this.#api = api
     this.#name = name
     this.#video = video
@@ -127,6 +145,18 @@ export class WatchSession {
   /** The server's wall clock at the picture on the screen, Unix ms; null while unknown. */
   pictureClock(): number | null {
     return this.#played ? (this.#player?.wallClockAt(this.#video.currentTime) ?? null) : null
+  }
+
+  /** Watches the source, shown this token, or the programme (null): at once, if it is the other one that plays. */
+  watchSource(token: string | null): void {
+    this.#players.session = token
+    this.#inVain = 0
+    if (this.#player && this.#onSource !== (token !== null)) this.#openAgain()
+  }
+
+  /** The media time of a frame that is on the screen; null while unknown, or while it is not the source's. */
+  sourceTimeOf(frame: ShownFrame, near: number, beganAt: number | null): SourceTime | null {
+    return this.#onSource && this.#player ? sourceTime(this.#player.clockOf(frame), near, beganAt) : null
   }
 
   /** Pauses, or goes on at live: there is no point in going on where it was. */
@@ -211,7 +241,8 @@ export class WatchSession {
     this.#opening = true
     this.#picture = 'opening'
     try {
-      await this.#offer
+      await Promise.all([this.#offer, this.#admitted])
+      this.#onSource = this.#players.session !== null
       const player = await this.#players.open(this.#events)
       this.#unsupported = player === null
       this.#player = player
@@ -224,13 +255,22 @@ export class WatchSession {
     } finally {
       this.#opening = false
     }
+    // Meanwhile it may have been told otherwise.
+    if (this.#player && this.#onSource !== (this.#players.session !== null)) this.#openAgain()
+  }
+
+  #openAgain(): void {
+    this.#close()
+    this.#openSoon(0)
   }
 
   /** Moves on to WebRTC while something else plays. Nothing stops for it: it waits for a picture, then takes its place. */
   async #improve(): Promise<void> {
+    const { session } = this.#players
     const better = await this.#players.better(this.#events)
     if (!better) return
-    if (!this.#player || this.#video.paused || !this.channel?.live) return better.destroy()
+    const other = this.#onSource !== (session !== null) || this.#onSource !== (this.#players.session !== null)
+    if (other || !this.#player || this.#video.paused || !this.channel?.live) return better.destroy()
     this.#release()
     this.#player = better
     this.#movedAt = performance.now()
@@ -259,6 +299,9 @@ export class WatchSession {
     const protocol = this.#player?.protocol ?? null
     console.info(`onair: ${protocol ?? 'player'} failed: ${reason}: ${detail}`)
     const otherWay = this.#players.failed(protocol, reason, detail, retryAfter)
+    // A token that the server does not know any more is no reason to see nothing.
+    this.#inVain += 1
+    if (this.#onSource && this.#inVain >= MOST_IN_VAIN) this.#players.session = null
     this.#close()
     this.#playerFailure = reason
     if (reason === 'codec' && !otherWay) return
@@ -315,6 +358,7 @@ export class WatchSession {
     this.#played = true
     this.#patience = STANDSTILL_MS
     this.frozen = false
+    this.#inVain = 0
     this.#playerFailure = null
     this.#playerBackoff.reset()
   }
