@@ -5,7 +5,7 @@
 //! separation hold for each session, so a page may be told nothing.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -30,6 +30,7 @@ const CLOSE_AFTER_MS: u32 = 5000;
 pub(super) struct Guided {
     rooms: Mutex<HashMap<ChannelName, Room>>,
     pages: AtomicUsize,
+    connections: AtomicU64,
 }
 
 #[derive(Default)]
@@ -39,6 +40,8 @@ struct Room {
 }
 
 struct Page {
+    /// Which of the connections of its session this is.
+    connection: u64,
     cohort: Cohort,
     events: mpsc::Sender<Bytes>,
 }
@@ -83,6 +86,7 @@ pub(super) struct Seat {
     sale: Sale,
     channel: ChannelName,
     session: SessionId,
+    connection: u64,
 }
 
 impl Guided {
@@ -144,10 +148,11 @@ impl Sale {
             guided.pages.fetch_sub(1, Ordering::Relaxed);
             return None;
         }
-        let seat = Seat { sale: self.clone(), channel: channel.clone(), session };
+        let connection = guided.connections.fetch_add(1, Ordering::Relaxed);
+        let seat = Seat { sale: self.clone(), channel: channel.clone(), session, connection };
         let mut rooms = guided.rooms();
         let room = rooms.entry(channel.clone()).or_default();
-        let page = Page { cohort, events };
+        let page = Page { connection, cohort, events };
         for standing in room.standing.values_mut() {
             if let Some(event) = self.grant(channel, standing, session, &page.cohort) {
                 page.is_told(event);
@@ -194,7 +199,9 @@ impl Sale {
         let now = super::server::unix_millis();
         let viewer = Subject::Viewer(session);
         let may_see = |campaign: &Arc<Campaign>| self.inner().market().expose(campaign, channel, viewer, now);
-        if !shown.campaign.as_ref().is_none_or(may_see) {
+        // A page that comes back after its connection was lost has it already.
+        let is_granted = standing.granted.contains(&session);
+        if !is_granted && !shown.campaign.as_ref().is_none_or(may_see) {
             return None;
         }
         standing.granted.insert(session);
@@ -246,7 +253,10 @@ impl Drop for Seat {
         guided.pages.fetch_sub(1, Ordering::Relaxed);
         let mut rooms = guided.rooms();
         if let Some(room) = rooms.get_mut(&self.channel) {
-            room.pages.remove(&self.session);
+            // The page may have come back before its old connection was found dead.
+            if room.pages.get(&self.session).is_some_and(|page| page.connection == self.connection) {
+                room.pages.remove(&self.session);
+            }
             if room.pages.is_empty() && room.standing.is_empty() {
                 rooms.remove(&self.channel);
             }

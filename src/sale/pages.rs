@@ -14,10 +14,10 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
 use bytes::Bytes;
-use http::HeaderValue;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
 };
+use http::{HeaderValue, StatusCode};
 use http_body::Frame;
 use serde::Deserialize;
 use serde_json::json;
@@ -47,6 +47,8 @@ struct About {
     device: Option<Device>,
     consent: Option<String>,
     tags: Option<String>,
+    /// Its word of before, when it comes back.
+    session: Option<String>,
 }
 
 impl About {
@@ -69,7 +71,7 @@ impl About {
 pub(super) fn router() -> Router<Sale> {
     for_everyone(
         Router::new()
-            .route("/events/{channel}", get(follow))
+            .route("/events/{channel}", get(follow).head(is_there))
             .route("/creatives/{bidder}/{number}", get(image)),
     )
 }
@@ -81,9 +83,15 @@ async fn follow(
 ) -> Result<Response, ApiError> {
     let channel = name.parse::<ChannelName>().ok().and_then(|name| sale.inner().hub.channel(&name));
     let channel = channel.ok_or_else(|| ApiError::not_found("there is no such channel"))?;
-    let mut id = [0; 8];
-    rand::fill(&mut id).map_err(|_| ApiError::internal())?;
-    let session = u64::from_be_bytes(id);
+    let known = about.session.as_deref().and_then(|word| sale.inner().pages.verify(word, channel.name()));
+    let session = match known {
+        Some(session) => session,
+        None => {
+            let mut id = [0; 8];
+            rand::fill(&mut id).map_err(|_| ApiError::internal())?;
+            u64::from_be_bytes(id)
+        }
+    };
     let (sender, events) = mpsc::channel(BEHIND);
     let delivery = sale.settings(channel.name()).delivery;
     let seat = match delivery {
@@ -107,6 +115,12 @@ async fn follow(
     let body = Events { first: Some(first), events, keep_alive, draining, _seat: seat };
     let headers = [(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-store")];
     Ok((headers, Extension(Streaming), Body::new(body)).into_response())
+}
+
+/// Whether there is anything to follow, for a page that wants to know why it could not.
+async fn is_there(State(sale): State<Sale>, Path(name): Path<String>) -> Result<StatusCode, ApiError> {
+    let channel = name.parse::<ChannelName>().ok().and_then(|name| sale.inner().hub.channel(&name));
+    channel.map(|_| StatusCode::OK).ok_or_else(|| ApiError::not_found("there is no such channel"))
 }
 
 /// The image of a bidder's creative: a worker has decoded it, and it is kept for as long as it may be shown.

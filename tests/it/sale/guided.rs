@@ -132,7 +132,14 @@ async fn a_page_that_comes_late_is_told_and_one_that_has_seen_enough_is_not() {
     let first = stage.cue(json!({ "duration_ms": 20_000 })).await;
     let placement = page.placement().await;
     let mut late = Page::open(&stage, "").await;
-    assert_eq!(late.placement().await["id"], placement["id"]);
+    let of_late = late.placement().await;
+    assert_eq!(of_late["id"], placement["id"]);
+
+    // Who comes back is the same viewer.
+    let mut back = Page::open(&stage, &format!("?session={}", late.word)).await;
+    let again = back.placement().await;
+    drop(late);
+    assert_eq!(again["token"], of_late["token"]);
 
     // It ends earlier, then at once.
     clock.frames(50).await;
