@@ -1,9 +1,10 @@
 /** Overlays that the page draws: when, where, and what is told of them. */
 
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { mock, test } from 'node:test'
 
 import { mediaClockOffset } from '../src/lib/sdp.ts'
+import { Beacons } from '../src/overlay/beacons.ts'
 import { contain, layoutOf, progressAt, relative, squeezeTo, FORMATS, type Rect, type Size } from '../src/overlay/geometry.ts'
 import { Meter, type Told } from '../src/overlay/meter.ts'
 import { Placements } from '../src/overlay/placements.ts'
@@ -260,4 +261,34 @@ test('the server is told what it asks for, and no consent that nobody gave', () 
   assert.equal(audienceQuery('x', 'tv', '?consent=yes').toString(), 'device=tv&consent=0')
   const asked = audienceQuery('EN', 'desktop', '?consent=1&tags=tea,cake')
   assert.equal(asked.toString(), 'device=desktop&consent=1&lang=en&tags=tea%2Ccake')
+})
+
+test('what was seen is told until the server has heard it, and no longer', async () => {
+  mock.timers.enable({ apis: ['setTimeout'] })
+  const settle = async () => {
+    for (let turn = 0; turn < 10; turn += 1) await Promise.resolve()
+  }
+  /** How often it is told to a server that answers like this. */
+  const attempts = async (answers: (number | Error)[]): Promise<number> => {
+    const paths: string[] = []
+    const beacons = new Beacons(async (path) => {
+      paths.push(path)
+      const answer = answers[Math.min(paths.length, answers.length) - 1]!
+      if (answer instanceof Error) throw answer
+      return answer
+    })
+    beacons.tell('to/ken', 'display')
+    for (let second = 0; second < 300; second += 1) {
+      await settle()
+      mock.timers.tick(1000)
+    }
+    assert.deepEqual(new Set(paths), new Set(['/i/to%2Fken/display']))
+    return paths.length
+  }
+  assert.equal(await attempts([204]), 1)
+  assert.equal(await attempts([403]), 1, 'it does not count')
+  assert.equal(await attempts([503, new Error('no network'), 429, 204]), 4)
+  const vain = await attempts([503])
+  assert.ok(vain > 3 && vain < 12, `${vain} times in vain`)
+  mock.timers.reset()
 })

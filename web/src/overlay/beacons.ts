@@ -10,12 +10,21 @@ const GIVE_UP_MS = 30_000
 
 interface Waiting {
   url: string
-  since: number
+  /** What was waited so far, ms. */
+  waited: number
   backoff: Backoff
 }
 
+/** Posts to a path; the status of the answer. */
+type Post = (path: string) => Promise<number>
+
 export class Beacons {
   readonly #waiting = new Set<Waiting>()
+  readonly #post: Post
+
+  constructor(post: Post = postKeptAlive) {
+    this.#post = post
+  }
 
   start(): void {
     window.addEventListener('pagehide', this.#leaving)
@@ -27,27 +36,34 @@ export class Beacons {
   }
 
   tell(token: string, told: Told): void {
-    const beacon = {
-      url: `/i/${encodeURIComponent(token)}/${told}`,
-      since: performance.now(),
-      backoff: new Backoff(500, 8000, 2),
-    }
+    if (this.#waiting.size >= MAX_WAITING) return
+    const beacon = { url: `/i/${encodeURIComponent(token)}/${told}`, waited: 0, backoff: new Backoff(500, 8000, 2) }
+    this.#waiting.add(beacon)
     void this.#send(beacon)
   }
 
   async #send(beacon: Waiting): Promise<void> {
-    if (this.#waiting.size >= MAX_WAITING) return
-    this.#waiting.add(beacon)
-    // Told twice it counts once, so whatever is not surely heard is told again.
-    const heard = await deliver(beacon.url)
+    const heard = await this.#isHeard(beacon.url)
     if (!this.#waiting.has(beacon)) return
-    if (heard || performance.now() - beacon.since > GIVE_UP_MS) {
+    const wait = beacon.backoff.next()
+    beacon.waited += wait
+    if (heard || beacon.waited > GIVE_UP_MS) {
       this.#waiting.delete(beacon)
       return
     }
     setTimeout(() => {
-      if (this.#waiting.delete(beacon)) void this.#send(beacon)
-    }, beacon.backoff.next())
+      if (this.#waiting.has(beacon)) void this.#send(beacon)
+    }, wait)
+  }
+
+  /** Whether there is no use in telling it again: it was taken, or does not count. Told twice it counts once. */
+  async #isHeard(url: string): Promise<boolean> {
+    try {
+      const status = await this.#post(url)
+      return status < 500 && status !== 408 && status !== 429
+    } catch {
+      return false
+    }
   }
 
   /** The page goes: what is not known to be heard is left to the browser. */
@@ -57,12 +73,7 @@ export class Beacons {
   }
 }
 
-/** Whether there is no use in telling it again: it was taken, or does not count. */
-async function deliver(url: string): Promise<boolean> {
-  try {
-    const { status } = await fetch(url, { method: 'POST', keepalive: true, credentials: 'same-origin', cache: 'no-store' })
-    return status < 500 && status !== 408 && status !== 429
-  } catch {
-    return false
-  }
+async function postKeptAlive(path: string): Promise<number> {
+  const request = { method: 'POST', keepalive: true, credentials: 'same-origin', cache: 'no-store' } as const
+  return (await fetch(path, request)).status
 }

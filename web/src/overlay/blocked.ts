@@ -6,8 +6,8 @@ const LEAST_OPACITY = 0.1
 const AGAIN_MS = [500, 1500]
 
 /** Whether an element that should be on the screen is not there, through nothing that the page did. */
-export function isHidden(element: Element | null | undefined): boolean {
-  if (!element?.isConnected) return true
+export function isHidden(element: Element): boolean {
+  if (!element.isConnected) return true
   const { width, height } = element.getBoundingClientRect()
   if (width < 1 || height < 1) return true
   for (let above: Element | null = element; above && above !== document.body; above = above.parentElement) {

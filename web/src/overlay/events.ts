@@ -85,7 +85,8 @@ export class EventLine {
       this.stop()
       return this.#events.absent()
     }
-    if (this.#stopped) return
+    // Stopped meanwhile, or connected anew.
+    if (this.#stopped || this.#source) return
     this.#events.lost()
     clearTimeout(this.#retry)
     this.#retry = setTimeout(() => this.#connect(), this.#backoff.next())

@@ -114,7 +114,7 @@ export class Guided {
     this.#admit()
   }
 
-  /** The element that shows an overlay; null when it goes. */
+  /** The element that shows an overlay; null when it goes, or has no place. */
   attach(id: string, element: Element | null): void {
     if (element) this.#elements.set(id, element)
     else for (const known of [this.#elements, this.#inView]) known.delete(id)
@@ -270,8 +270,9 @@ export class Guided {
     if (!this.on || document.visibilityState !== 'visible') return
     const still = performance.now() - this.#frameAt
     if (still > STALE_MS && !this.#video?.paused) return this.#off()
-    if (still > LOOK_MS) return
-    this.#misses = isHidden(this.#elements.get(this.on.id)) ? this.#misses + 1 : 0
+    if (still > 2 * LOOK_MS) return
+    const element = this.#elements.get(this.on.id)
+    this.#misses = element && isHidden(element) ? this.#misses + 1 : 0
     if (this.#misses >= MISSES) this.#giveUp()
   }
 }
