@@ -35,8 +35,8 @@ use crate::format::link::{InvalidLink, Link};
 use crate::http::Duplex;
 use crate::http::fetch::system_roots;
 
-/// How long a connection may take to come about. Whoever waits for an answer gives up sooner; the connection is then kept for
-/// the next.
+/// How long a connection may take to come about, or a bidder to say something. Whoever waits for an answer gives up sooner;
+/// the connection is then there for the next request, as a bidder that is far away needs longer for its first than it has.
 const CONNECTING: Duration = Duration::from_secs(5);
 /// Connections to one host that are kept though nothing is asked.
 const IDLE_CONNECTIONS: usize = 16;
@@ -149,7 +149,8 @@ impl Client {
         Self { inner, guard: Arc::clone(guard) }
     }
 
-    /// Posts something; redirects are answers like any other.
+    /// Posts something; redirects are answers like any other. What is under way at the deadline is not waited for and goes on
+    /// for a little, for the connection's sake; `place` is kept as long.
     ///
     /// # Errors
     /// When there is no answer of at most `max_len` bytes before the deadline.
@@ -160,18 +161,25 @@ impl Client {
         body: Bytes,
         max_len: usize,
         deadline: Instant,
+        place: impl Send + 'static,
     ) -> Result<Answer, CallError> {
         let mut request = Request::post(url).header(USER_AGENT, AGENT);
         for (name, value) in headers {
             request = request.header(name, value);
         }
         let request = request.body(Full::new(body))?;
-        let asked = async {
-            let answer = self.send(request).await?;
-            let status = answer.status();
-            Ok(Answer { status, body: collect(answer.into_body(), max_len).await? })
+        let client = self.clone();
+        let asked = async move {
+            let _place = place;
+            let asked = async {
+                let answer = client.send(request).await?;
+                let status = answer.status();
+                Ok(Answer { status, body: collect(answer.into_body(), max_len).await? })
+            };
+            timeout(CONNECTING, asked).await.unwrap_or(Err(CallError::Late))
         };
-        timeout_at(deadline.into(), asked).await.unwrap_or(Err(CallError::Late))
+        let answered = timeout_at(deadline.into(), tokio::spawn(asked)).await;
+        answered.map_or(Err(CallError::Late), |joined| joined.unwrap_or(Err(CallError::Late)))
     }
 
     /// Fetches something over TLS, as no other may decide what is shown.

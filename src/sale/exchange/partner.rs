@@ -7,7 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::breaker::{Breaker, Pass};
 use super::client::{CallError, Client};
@@ -54,7 +54,7 @@ pub(super) struct Partner {
 pub(super) struct State {
     breaker: Mutex<Breaker>,
     creatives: Mutex<Creatives>,
-    open: Semaphore,
+    open: Arc<Semaphore>,
     fetches: Semaphore,
 }
 
@@ -63,7 +63,7 @@ impl Default for State {
         Self {
             breaker: Mutex::default(),
             creatives: Mutex::default(),
-            open: Semaphore::new(MAX_OPEN),
+            open: Arc::new(Semaphore::new(MAX_OPEN)),
             fetches: Semaphore::new(MAX_FETCHES),
         }
     }
@@ -76,7 +76,7 @@ impl Partner {
         let deadline = deadline.min(begun + self.settings.timeout);
         let bidder = self.bidder(begun);
         let Some(request) = bidder.requests(auction).into_iter().next() else { return self.nothing(None) };
-        let Ok(_place) = self.state.open.try_acquire() else {
+        let Ok(place) = Arc::clone(&self.state.open).try_acquire_owned() else {
             self.metrics.asked(&self.name, "too_many");
             return self.nothing(Some("not asked: too many requests are not answered"));
         };
@@ -84,7 +84,7 @@ impl Partner {
             self.metrics.asked(&self.name, "spared");
             return self.nothing(Some("not asked: it did not answer before"));
         };
-        let asked = self.ask(request, deadline).await;
+        let asked = self.ask(request, deadline, place).await;
         let took = clock::monotonic().saturating_duration_since(begun);
         let (offer, result) = match asked {
             Ok(response) => {
@@ -138,14 +138,19 @@ impl Partner {
         }
     }
 
-    async fn ask(&self, request: Request, deadline: Instant) -> Result<Response, CallError> {
+    async fn ask(
+        &self,
+        request: Request,
+        deadline: Instant,
+        place: OwnedSemaphorePermit,
+    ) -> Result<Response, CallError> {
         let compressed = if self.settings.gzip { compress(&request.body) } else { None };
         let encoding = compressed.is_some().then_some(("content-encoding", "gzip"));
         let body = compressed.unwrap_or(request.body);
         let own = request.headers.iter().map(|(name, value)| (*name, value.as_str()));
         let wanted = self.settings.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let headers = own.chain(encoding).chain(wanted);
-        let answer = self.asking.post(&request.url, headers, body, MAX_ANSWER, deadline).await?;
+        let answer = self.asking.post(&request.url, headers, body, MAX_ANSWER, deadline, place).await?;
         Ok(Response { status: answer.status.as_u16(), body: answer.body })
     }
 

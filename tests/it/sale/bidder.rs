@@ -129,8 +129,7 @@ async fn a_bidder_outside_wins_once_its_creative_is_at_hand_and_pays_for_what_wa
     for viewer in &mut viewers {
         viewer.frames(100).await;
     }
-    let slot = || json!({ "duration_ms": 2000, "format": "lower_third" });
-    let first = stage.cue(slot()).await;
+    let first = stage.cue(json!({ "duration_ms": 2000, "format": "lower_third" })).await;
     let over = stage.over(&first, &mut viewers).await;
     assert_eq!(over["outcome"], json!({ "what": "no_bid" }), "{over}");
     let verdict = &over["traces"][0]["decision"]["verdicts"][0]["why_not"];
@@ -138,7 +137,9 @@ async fn a_bidder_outside_wins_once_its_creative_is_at_hand_and_pays_for_what_wa
     let ready = r#"onair_bidder_creatives_total{bidder="dsp",result="ready"}"#;
     stage.server.until_counted(ready, 1.0).await;
 
-    let second = stage.cue(slot()).await;
+    // Nobody has the first slot, but it is that time's.
+    let after = over["start_ns"].as_i64().expect("a start") + 6_000_000_000;
+    let second = stage.cue(json!({ "duration_ms": 2000, "start_ns": after, "format": "lower_third" })).await;
     let settled = stage.settled(&second, &mut viewers).await;
     assert_eq!(settled["outcome"], json!({ "what": "completed" }), "{settled}");
     assert_eq!(settled["settled"], json!({ "reserved": 3 * PRICE, "spent": 2 * PRICE }), "{settled}");

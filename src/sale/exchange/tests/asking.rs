@@ -133,6 +133,22 @@ async fn b33_who_hangs_is_not_waited_for_after_the_deadline() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_needs_longer_to_be_reached_than_to_answer_is_reached_all_the_same() {
+    let lab = Lab::open(answer).await;
+    let (exchange, _) = lab.exchange(vec![lab.bidder("good")]).await;
+    // There is no time at all for it, and the connection comes about.
+    let offers = exchange.offers(&[auction()], clock::monotonic()).await;
+    assert!(offers[0][0].failure.is_some());
+    lab.until_asked("good", 1).await;
+    let connections = lab.connections.load(Ordering::Relaxed);
+    assert_eq!(connections, 1);
+    let offers = ask(&exchange, &[auction()]).await;
+    assert_eq!(offers[0][0].bids.len(), 1);
+    lab.until_asked("cdn", 1).await;
+    assert_eq!(lab.connections.load(Ordering::Relaxed), connections + 1, "only the image needed another");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_cohort_is_asked_for_and_nobody_is_mixed_up() {
     let lab = Lab::open(answer).await;
     let (exchange, _) = lab.exchange(good(&lab)).await;
