@@ -16,7 +16,7 @@ use crate::cue::Policy;
 use crate::ledger::CampaignId;
 use crate::media::{ChannelName, OverlayFormat};
 use crate::money::{Cpm, Money};
-use crate::sale::{ChannelSettings, Sale};
+use crate::sale::{ChannelSettings, Delivery, Sale};
 
 /// How long a campaign is booked at each start: the demonstration may run for that long.
 const FLIGHT_MS: i64 = 7 * 24 * 3_600_000;
@@ -82,6 +82,7 @@ pub(super) async fn book(channel: &ChannelName, bookings: &Bookings, sale: &Sale
     };
     let settings = ChannelSettings {
         policy: Some(policy),
+        delivery: Delivery::GuidedAndBurned,
         category: Some("demonstration".into()),
         tags: ["clock".into()].into(),
         ..ChannelSettings::default()

@@ -193,11 +193,11 @@ pub struct ChannelSettings {
 #[serde(rename_all = "snake_case")]
 pub enum Delivery {
     /// Pages that can draw them do; everybody else watches a programme into which they are drawn.
-    #[default]
     GuidedAndBurned,
     /// Pages that can draw them do; everybody else sees none.
     Guided,
     /// They are drawn into the programme, for everybody.
+    #[default]
     Burned,
 }
 

@@ -515,7 +515,7 @@ impl Director {
         self.sale.inner().metrics.over(outcome.label());
         self.sale.inner().records.change(running.number, |record| record.end(outcome));
         // Its time is free for another, and players are told that nothing comes of it. It may be withdrawn already.
-        drop(self.bus.cancel(cue, self.now()));
+        let _ = self.bus.cancel(cue, self.now());
     }
 
     /// Charges the displays that there have been by now, and forgets slots that take no more of them.

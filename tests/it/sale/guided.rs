@@ -11,6 +11,14 @@ use crate::support::{Viewer, in_time};
 
 const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0";
 
+/// A stage whose channel is for pages too.
+async fn set() -> Stage {
+    let stage = Stage::set(|_| {}).await;
+    let both = json!({ "delivery": "guided_and_burned" });
+    stage.operator("PUT", "/api/v1/channels/kitchen/sale", both, 204).await;
+    stage
+}
+
 /// A page that follows placements.
 struct Page {
     body: Body,
@@ -67,7 +75,7 @@ async fn until(viewer: &mut Viewer, unix_millis: i64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_and_the_programme_are_sold_in_one_and_each_viewer_counts_once() {
     let _turn = TURN.lock().await;
-    let stage = Stage::set(|_| {}).await;
+    let stage = set().await;
     let campaign = stage.campaign("5.00", "10.00", json!({})).await;
     let mut viewer = Viewer::rtmp(&stage.server, "kitchen").await;
     viewer.frames(50).await;
@@ -121,7 +129,7 @@ async fn a_page_and_the_programme_are_sold_in_one_and_each_viewer_counts_once() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_that_comes_late_is_told_and_one_that_has_seen_enough_is_not() {
     let _turn = TURN.lock().await;
-    let stage = Stage::set(|_| {}).await;
+    let stage = set().await;
     let once = json!({ "caps": [{ "scope": "viewer", "count": 1, "window_ms": 60_000 }] });
     stage.campaign("5.00", "10.00", once).await;
     let mut page = Page::open(&stage, "").await;
@@ -166,7 +174,7 @@ async fn a_page_that_comes_late_is_told_and_one_that_has_seen_enough_is_not() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_watches_the_source_by_its_word_and_nobody_else_does() {
     let _turn = TURN.lock().await;
-    let stage = Stage::set(|_| {}).await;
+    let stage = set().await;
     let page = Page::open(&stage, "").await;
     let folder = async |query: &str| {
         let path = format!("/hls/kitchen/index.m3u8{query}");
