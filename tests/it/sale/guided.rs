@@ -81,7 +81,8 @@ async fn a_page_and_the_programme_are_sold_in_one_and_each_viewer_counts_once() 
     viewer.frames(50).await;
     let mut page = Page::open(&stage, "?lang=de-AT&device=phone&consent=1").await;
     let mut idle = Page::open(&stage, "").await;
-    let cue = stage.cue(json!({ "duration_ms": 3000 })).await;
+    let start = stage.soon(&mut viewer).await;
+    let cue = stage.cue(json!({ "duration_ms": 3000, "start_ns": start })).await;
     let placement = page.placement().await;
     assert_eq!((&placement["id"], &placement["format"]), (&json!(cue), &json!("lower_third")));
     assert_eq!(placement["advertiser"], "Soups & Co");

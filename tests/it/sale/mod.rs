@@ -61,7 +61,8 @@ async fn a_cue_over_the_api_is_sold_shown_charged_settled_and_reported() {
     for viewer in &mut viewers {
         viewer.frames(100).await;
     }
-    let cue = stage.cue(json!({ "duration_ms": 2000, "format": "lower_third" })).await;
+    let start = stage.soon(&mut viewers[0]).await;
+    let cue = stage.cue(json!({ "duration_ms": 2000, "format": "lower_third", "start_ns": start })).await;
     let over = stage.over(&cue, &mut viewers).await;
     assert_eq!(over["outcome"], json!({ "what": "completed" }), "{over}");
     assert_eq!(over["sold"]["units"], json!([3]), "two viewers, and a fifth more that may join: {over}");
@@ -100,7 +101,7 @@ async fn the_schedule_and_every_dialect_of_the_stream_lead_to_the_right_overlay(
     let _turn = TURN.lock().await;
     let stage = Stage::set(|config| {
         config.cues.publisher_cues = true;
-        config.cues.schedule_after = Duration::from_secs(24);
+        config.cues.schedule_after = Duration::from_secs(28);
         config.cues.schedule_every = Duration::from_secs(600);
         config.cues.default_duration = Duration::from_millis(1500);
     })
@@ -115,7 +116,7 @@ async fn the_schedule_and_every_dialect_of_the_stream_lead_to_the_right_overlay(
     let youtube = Amf::object([
         ("type", "com.youtube.cuepoint".into()),
         ("version", "0.1".into()),
-        ("pre_roll_time_sec", 1.0.into()),
+        ("pre_roll_time_sec", 2.5.into()),
         ("cue_point_start", true.into()),
         ("break_duration_sec", 1.5.into()),
         ("splice_event_id", 71.0.into()),
@@ -151,7 +152,7 @@ async fn the_schedule_and_every_dialect_of_the_stream_lead_to_the_right_overlay(
     };
     for dialect in ["youtube", "elemental", "primetime", "schedule"] {
         let newest = viewers[0].frame().await.dts;
-        let soon = newest + 1500;
+        let soon = newest + 2500;
         match dialect {
             "youtube" => stage.say(&["onCuePoint".into(), youtube.clone()]).await,
             "elemental" => stage.say(&["onCuePoint".into(), elemental(soon as f64 / 1000.0)]).await,
@@ -188,7 +189,7 @@ async fn what_nobody_buys_leaves_the_stream_as_it_is() {
     for viewer in &mut viewers {
         viewer.frames(50).await;
     }
-    let start = (viewers[0].frame().await.dts + 2500) * 1_000_000;
+    let start = stage.soon(&mut viewers[0]).await;
     let cue = stage.cue(json!({ "duration_ms": 1000, "start_ns": start })).await;
     let over = stage.over(&cue, &mut viewers).await;
     assert_eq!(over["outcome"], json!({ "what": "no_bid" }), "{over}");
@@ -220,7 +221,8 @@ async fn a_slot_that_ends_early_is_charged_for_what_was_shown_and_a_withdrawn_on
     let newest = viewers[0].frames(100).await.last().expect("frames").dts;
     let withdrawn =
         stage.cue(json!({ "duration_ms": 2000, "start_ns": (newest + 20_000) * 1_000_000 })).await;
-    let cut = stage.cue(json!({ "duration_ms": 10_000 })).await;
+    let start = stage.soon(&mut viewers[0]).await;
+    let cut = stage.cue(json!({ "duration_ms": 10_000, "start_ns": start })).await;
     let delete = |cue: &str| format!("/api/v1/cues/{cue}");
     stage.operator("DELETE", &delete(&withdrawn), Value::Null, 204).await;
     loop {
@@ -332,9 +334,10 @@ async fn b38_cues_that_make_no_sense_and_storms_of_them_harm_nobody() {
     stage.operator("POST", &garden, json!({}), 409).await;
     stage.operator("POST", "/api/v1/channels/nowhere/cues", json!({}), 404).await;
 
-    let first = stage.cue(json!({ "duration_ms": 1500 })).await;
+    let slot = json!({ "duration_ms": 1500, "start_ns": stage.soon(&mut viewer).await });
+    let first = stage.cue(slot.clone()).await;
     for _ in 0..50 {
-        stage.operator("POST", path, json!({ "duration_ms": 1500 }), 409).await;
+        stage.operator("POST", path, slot.clone(), 409).await;
     }
     let storm = |number: i32| {
         Amf::object([

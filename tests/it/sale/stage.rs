@@ -106,6 +106,11 @@ impl Stage {
         opened["id"].as_str().expect("a number").to_owned()
     }
 
+    /// A moment of media time that is so far ahead that a worker is ready by then, however busy the machine is.
+    pub async fn soon(&self, viewer: &mut Viewer) -> i64 {
+        (viewer.frame().await.dts + 2500) * 1_000_000
+    }
+
     /// A cue and what came of it.
     pub async fn show(&self, cue: &str) -> Value {
         self.operator("GET", &format!("/api/v1/cues/{cue}"), Value::Null, 200).await
