@@ -11,6 +11,7 @@ import { onAirWords, reactionTo, type Setback } from '../src/studio/on-air.ts'
 import { Outbound } from '../src/studio/outbound.ts'
 import { DEFAULT_PRESET, PRESETS, presetNamed, scaleFor } from '../src/studio/quality.ts'
 import { refusalOf } from '../src/studio/refusal.ts'
+import { readCues } from '../src/studio/slots.ts'
 
 const MINUTE = 60_000
 const preset = presetNamed('720p')
@@ -218,4 +219,25 @@ test('time on the air reads like a clock', () => {
   assert.equal(elapsed(7900), '0:07')
   assert.equal(elapsed(12 * MINUTE + 34_000), '12:34')
   assert.equal(elapsed(62 * MINUTE + 3000), '1:02:03')
+})
+
+test('slots are put into words, and odd ones are left out', () => {
+  const cue = (id: unknown, stage: string, what: string | null, origin: string) => ({
+    id, stage, outcome: what && { what, why: 'x' }, origin, opened_at: 5,
+  })
+  const read = readCues({
+    cues: [
+      cue('3', 'on_air', null, 'studio'),
+      cue('2', 'over', 'no_bid', 'schedule'),
+      cue(1, 'over', 'completed', 'studio'),
+      null,
+      cue('0', 'over', 'something_new', 'api'),
+    ],
+  })
+  assert.deepEqual(read, [
+    { id: '3', over: false, openedAt: 5, words: 'On the air' },
+    { id: '2', over: true, openedAt: 5, words: 'Nobody wanted it, by the schedule' },
+    { id: '0', over: true, openedAt: 5, words: 'over, by the operator' },
+  ])
+  for (const odd of [null, 7, {}, { cues: 'none' }]) assert.deepEqual(readCues(odd), [])
 })
