@@ -24,9 +24,9 @@ use crate::clock;
 use crate::media::{Cue, Frame, Kind, MediaTime, Track, TrackId};
 
 /// A publisher who has said nothing of sound so long after his first frame sends none.
-const SILENT: Duration = Duration::from_secs(1);
+const SILENT: Duration = Duration::from_millis(250);
 /// Nobody waits longer than this to be told of sound.
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+const LONGEST_WAIT: Duration = Duration::from_millis(500);
 /// Between the last frame of a publisher and the first of the next.
 const STEP: MediaTime = MediaTime::from_millis(1);
 
