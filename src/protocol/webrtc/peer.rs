@@ -43,8 +43,8 @@ pub(super) struct Peer {
     ufrag: Arc<str>,
     /// The payload type of redundant sound that was agreed on.
     redundancy: Option<u8>,
-    /// The RTP timestamp of media time zero, for a viewer.
-    pub clock_offset: u32,
+    /// The RTP timestamps of media time zero, of picture and sound, for a viewer.
+    pub clock_offsets: [u32; 2],
     /// Our own offer, until it is answered.
     offered: Option<SdpPendingOffer>,
     /// New credentials, in force as soon as the peer uses them: a restart that comes to nothing changes nothing.
@@ -209,8 +209,10 @@ impl Peer {
         addresses: &Addresses,
         now: Instant,
     ) -> Result<Self, OpenError> {
-        let mut clock_offset = [0; 4];
-        rand::fill(&mut clock_offset).map_err(|_| OpenError::Random)?;
+        let (mut of_picture, mut of_sound) = ([0; 4], [0; 4]);
+        for offset in [&mut of_picture, &mut of_sound] {
+            rand::fill(offset).map_err(|_| OpenError::Random)?;
+        }
         let credentials = credentials(shard).ok_or(OpenError::Random)?;
         let ufrag: Arc<str> = credentials.ufrag.as_str().into();
         let keys = KeyTap::arm();
@@ -227,7 +229,7 @@ impl Peer {
             local: addresses.clone(),
             ufrag,
             redundancy: None,
-            clock_offset: u32::from_be_bytes(clock_offset),
+            clock_offsets: [u32::from_be_bytes(of_picture), u32::from_be_bytes(of_sound)],
             offered: None,
             restart: None,
             broken: false,
@@ -377,7 +379,8 @@ impl Peer {
         let stream = api.stream_tx_by_mid(mid, None)?;
         let rtx = stream.rtx().map(|ssrc| *ssrc).zip(resend);
         let redundancy = self.redundancy.filter(|_| codec == Codec::Opus);
-        let clock_offset = self.clock_offset;
+        let [of_picture, of_sound] = self.clock_offsets;
+        let clock_offset = if codec.kind() == Kind::Video { of_picture } else { of_sound };
         Some(Negotiated { ssrc: *stream.ssrc(), payload_type, rtx, playout_delay, redundancy, clock_offset })
     }
 

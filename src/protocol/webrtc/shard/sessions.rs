@@ -39,7 +39,8 @@ impl Shard {
             description = peer.with_redundancy(offer, description);
         }
         if role == Role::Viewer {
-            description = media_clock::tell(&description, peer.clock_offset);
+            let [of_picture, of_sound] = peer.clock_offsets;
+            description = media_clock::tell(&description, of_picture, of_sound);
         }
         let entry = Entry {
             shard: settings.index,
