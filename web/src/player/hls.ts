@@ -59,6 +59,10 @@ export class HlsPlayer implements Player {
       maxMaxBufferLength: 12,
       testBandwidth: false,
       capLevelToPlayerSize: true,
+      // Cues are the server's and the overlays': a text track made of them would load `data:`, which the page forbids.
+      enableDateRangeMetadataCues: false,
+      enableEmsgMetadataCues: false,
+      enableID3MetadataCues: false,
       // Retries are the page's: it knows from the API whether there is anything to retry for.
       manifestLoadPolicy: policy(6000, 0),
       playlistLoadPolicy: policy(10_000, 1),
