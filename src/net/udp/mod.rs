@@ -23,22 +23,26 @@ const SOCKET_BUFFER: usize = 8 << 20;
 /// # Errors
 /// When the address cannot be bound, or another program has it.
 pub fn bind_group(address: SocketAddr, shards: usize) -> io::Result<Vec<UdpSocket>> {
-    // Sockets that share a port share it with those of another server as well: that one would take half of the peers.
-    drop(UdpSocket::bind(address)?);
     let mut address = address;
     let mut sockets = Vec::with_capacity(shards);
-    for _ in 0..shards {
+    for shard in 0..shards {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         if address.is_ipv6() {
             socket.set_only_v6(false)?;
         }
-        socket.set_reuse_port(true)?;
+        // The first binds alone. Sockets that share a port would share it with those of another server as well, which took half
+        // of the peers; and of ports that are shared the system counts each as free when it chooses one.
+        let is_first = shard == 0;
+        socket.set_reuse_port(!is_first)?;
         socket.set_nonblocking(true)?;
         // The system's limit may be lower: then that much.
         socket.set_recv_buffer_size(SOCKET_BUFFER)?;
         socket.set_send_buffer_size(SOCKET_BUFFER)?;
         receive_trains(&socket);
         socket.bind(&address.into())?;
+        if is_first {
+            socket.set_reuse_port(true)?;
+        }
         let socket = UdpSocket::from(socket);
         address = socket.local_addr()?;
         sockets.push(socket);

@@ -83,6 +83,17 @@ fn an_address_that_cannot_be_reached_keeps_nobody_else_from_getting_theirs() {
 }
 
 #[test]
+fn no_group_is_given_the_port_of_another() {
+    let anyone = "127.0.0.1:0".parse().unwrap();
+    // Enough that chance would have it, were shared ports among those that the system chooses from.
+    let groups: Vec<Vec<UdpSocket>> = (0..400).map(|_| bind_group(anyone, 2).unwrap()).collect();
+    let mut ports: Vec<u16> = groups.iter().map(|group| group[0].local_addr().unwrap().port()).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    assert_eq!(ports.len(), groups.len());
+}
+
+#[test]
 fn a_group_shares_its_port_and_an_inbox_takes_what_comes() {
     let group = bind_group("127.0.0.1:0".parse().unwrap(), 3).unwrap();
     let addresses: Vec<SocketAddr> = group.iter().map(|socket| socket.local_addr().unwrap()).collect();
@@ -96,14 +107,21 @@ fn a_group_shares_its_port_and_an_inbox_takes_what_comes() {
     }
     let mut inbox = Inbox::new();
     let mut senders = Vec::new();
+    let mut shares = Vec::new();
     for socket in &group {
+        let before = senders.len();
         while inbox.receive(socket).is_ok() {
             senders.extend(inbox.datagrams().map(|(from, datagram)| {
                 assert_eq!(datagram, b"media", "one that is too long is left out");
                 from
             }));
         }
+        shares.push(senders.len() - before);
     }
+    assert!(
+        shares.iter().filter(|share| **share > 0).count() > 1,
+        "peers are spread over the sockets: {shares:?}"
+    );
     senders.sort();
     let mut expected: Vec<SocketAddr> = sockets.iter().map(|socket| socket.local_addr().unwrap()).collect();
     expected.sort();

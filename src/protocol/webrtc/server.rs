@@ -10,6 +10,7 @@ use axum::Router;
 use http::HeaderValue;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::dtls_keys::KeyTap;
 use super::metrics::Metrics;
@@ -45,6 +46,8 @@ pub(super) struct Shared {
     shards: Vec<Handle>,
     next: AtomicUsize,
     bound: SocketAddr,
+    /// The shards' threads end with the server, also with one that is dropped without draining.
+    _running: DropGuard,
 }
 
 /// Why WebRTC cannot be served.
@@ -81,6 +84,7 @@ impl Server {
         metrics.register(registry);
         let (shards, inlets): (Vec<Handle>, Vec<Inlets>) = sockets.iter().map(|_| shard::queues()).unzip();
         let sessions = Registry::default();
+        let running = CancellationToken::new();
         for (index, (socket, inlets)) in sockets.into_iter().zip(inlets).enumerate() {
             let settings = Settings {
                 index,
@@ -90,6 +94,7 @@ impl Server {
                 shards: shards.clone(),
                 metrics: metrics.clone(),
                 life: context.life.clone(),
+                running: running.clone(),
             };
             start_shard(settings, socket, inlets)?;
         }
@@ -110,6 +115,7 @@ impl Server {
             shards,
             next: AtomicUsize::new(0),
             bound,
+            _running: running.drop_guard(),
         }))))
     }
 

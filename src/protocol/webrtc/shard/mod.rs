@@ -18,6 +18,7 @@ use bytes::Bytes;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::Config;
 use super::fragment::Credentials;
@@ -118,6 +119,8 @@ pub(super) struct Settings {
     pub shards: Vec<Handle>,
     pub metrics: Metrics,
     pub life: Life,
+    /// Cancelled when the server is dropped.
+    pub running: CancellationToken,
 }
 
 type RelayKey = (ChannelName, Rendition, Agreed);
@@ -169,14 +172,14 @@ enum Side {
     Viewer(RelayKey, Box<Viewer>),
 }
 
-/// Runs a shard until the server drains.
+/// Runs a shard until the server drains, or is dropped.
 pub(super) async fn run(
     settings: Settings,
     socket: std::net::UdpSocket,
     inlets: Inlets,
 ) -> std::io::Result<()> {
     let socket = Rc::new(UdpSocket::from_std(socket)?);
-    let life = settings.life.clone();
+    let (life, running) = (settings.life.clone(), settings.running.clone());
     let changed = Rc::new(Notify::new());
     let shard = Rc::new(RefCell::new(Shard::new(settings, Rc::clone(&socket), Rc::clone(&changed))));
     let tasks = [
@@ -184,7 +187,10 @@ pub(super) async fn run(
         tokio::task::spawn_local(obey(Rc::clone(&shard), inlets)),
         tokio::task::spawn_local(keep_time(Rc::clone(&shard), changed)),
     ];
-    life.draining().await;
+    tokio::select! {
+        () = life.draining() => {}
+        () = running.cancelled() => {}
+    }
     tasks.iter().for_each(tokio::task::JoinHandle::abort);
     shard.borrow_mut().close_all();
     Ok(())
