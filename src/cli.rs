@@ -163,7 +163,11 @@ fn serve(file: &ConfigFile, config: &Config, with_demo: bool) -> ExitCode {
         runtime.block_on(async {
             // Before anything can be seen to run: whoever sees it may send a signal.
             let signals = Signals::receive()?;
-            let app = App::start(config, log).await?;
+            let mut config = config.clone();
+            if with_demo {
+                demo::bidders::begin(&mut config.sale, &config.data.dir).await?;
+            }
+            let app = App::start(&config, log).await?;
             if with_demo {
                 let links = demo::begin(&app.directory, app.ports, &app.bookings, app.sale.as_ref()).await?;
                 println!("{links}");

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bid::LossReason;
 use crate::format::link::Link;
+use crate::format::vast::{Ad, Document, Mode};
 
 /// Beside a bid of somebody outside: everything that a sale needs later and the decision does not.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -51,6 +52,29 @@ pub enum Markup {
     Vast(Arc<str>),
     /// One image.
     Image(Box<ImageMarkup>),
+}
+
+impl Markup {
+    /// Whom its own words name to be told that it was shown, macros and all. What a wrapper leads to may name more.
+    pub fn impressions(&self) -> Vec<Link> {
+        match self {
+            Self::Image(image) => image.impressions.clone(),
+            Self::Vast(text) => {
+                let links = first_ad(text).map(|ad| ad.impressions).unwrap_or_default();
+                links.iter().filter_map(|link| Link::parse(link).ok()).collect()
+            }
+        }
+    }
+
+    /// Whether it only leads to what is shown.
+    pub fn is_wrapper(&self) -> bool {
+        matches!(self, Self::Vast(text) if first_ad(text).is_some_and(|ad| ad.wrapper.is_some()))
+    }
+}
+
+/// The advertisement of a document that was read before it could win, as closely as its bidder is read.
+fn first_ad(text: &str) -> Option<Ad> {
+    Document::read(text, Mode::Lenient).ok()?.ads.into_iter().next()
 }
 
 /// One image, and what is around it.

@@ -20,6 +20,8 @@ use crate::sale::{ChannelSettings, Delivery, Sale};
 
 /// How long a campaign is booked at each start: the demonstration may run for that long.
 const FLIGHT_MS: i64 = 7 * 24 * 3_600_000;
+/// Lower is served first.
+pub(super) const PRIORITY: u8 = 100;
 /// What each has for that time, in nanos: ten thousand.
 const BUDGET: Money = Money::from_nanos(10_000_000_000_000);
 
@@ -130,7 +132,7 @@ impl Sample {
             id: CampaignId(0),
             is_paused: false,
             bid: self.cpm.per_impression(),
-            priority: 100,
+            priority: PRIORITY,
             deal: None,
             schedule: Schedule { start: now, end: now + FLIGHT_MS, hours: DayParts::default() },
             pacing: Pacing::Even,

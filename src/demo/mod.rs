@@ -1,6 +1,7 @@
 //! The demonstration: a clip with clock, flash and beep, published over real RTMP to this very server.
 
 mod advertisers;
+pub mod bidders;
 mod clip;
 mod publish;
 
@@ -76,7 +77,11 @@ impl fmt::Display for Links {
         let Ports { http, https, rtmp, .. } = self.0;
         writeln!(f, "\nonair is on the air. Open:\n")?;
         if let Some(port) = http {
-            writeln!(f, "  watch        http://localhost:{port}/{CHANNEL}")?;
+            writeln!(
+                f,
+                "  watch        http://localhost:{port}/{CHANNEL}  (the page draws overlays, for a click)"
+            )?;
+            writeln!(f, "  burned in    http://localhost:{port}/{CHANNEL}?overlays=burned")?;
         }
         if let Some(port) = https {
             writeln!(

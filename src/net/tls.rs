@@ -86,6 +86,18 @@ impl Certificates {
         Ok(Self(Arc::new(Current(RwLock::new(Arc::new(certified_key(config)?))))))
     }
 
+    /// Makes a certificate for these names; gives its PEM too, for those who are to believe it.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn made_for(names: Vec<String>) -> Result<(Self, String), CertificateError> {
+        let made = rcgen::generate_simple_self_signed(names)?;
+        let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+        let certified =
+            CertifiedKey::new(vec![made.cert.der().clone()], aws_lc_rs::sign::any_supported_type(&key)?);
+        Ok((Self(Arc::new(Current(RwLock::new(Arc::new(certified))))), made.cert.pem()))
+    }
+
     /// Reads the files again; new connections get the new certificate, open ones go on. A certificate of our own
     /// making stays as it is.
     ///

@@ -10,7 +10,7 @@ import { Meter, type Told } from '../src/overlay/meter.ts'
 import { Placements } from '../src/overlay/placements.ts'
 import { parseAdmission, parsePlacement, parseWithdrawal, type Placement } from '../src/overlay/protocol.ts'
 import { sourceTime } from '../src/overlay/sync.ts'
-import { audienceQuery, deviceOf } from '../src/overlay/viewer.ts'
+import { audienceQuery, deviceOf, wantsProgramme } from '../src/overlay/viewer.ts'
 
 function placement(changes: Partial<Placement> = {}): Placement {
   return {
@@ -261,6 +261,11 @@ test('the server is told what it asks for, and no consent that nobody gave', () 
   assert.equal(audienceQuery('x', 'tv', '?consent=yes').toString(), 'device=tv&consent=0')
   const asked = audienceQuery('EN', 'desktop', '?consent=1&tags=tea,cake')
   assert.equal(asked.toString(), 'device=desktop&consent=1&lang=en&tags=tea%2Ccake')
+})
+
+test('the address of the page says who wants overlays in the picture', () => {
+  assert.ok(wantsProgramme('?consent=1&overlays=burned'))
+  assert.ok(!wantsProgramme('?overlays=page') && !wantsProgramme(''))
 })
 
 test('what was seen is told until the server has heard it, and no longer', async () => {

@@ -1,7 +1,10 @@
-"""Draws the demonstration's creatives: python3 make.py, beside this file.
+"""Draws the demonstration's creatives: python3 make.py, beside this file. Those of the bidders outside become PNG, by ffmpeg.
 
 Letters are strokes of our own, because the worker that draws a creative has no fonts.
 """
+
+import os
+import subprocess
 
 # Strokes of each letter in a box of width 1 (unless told) and height 1.4, as SVG path data.
 LETTERS = {
@@ -105,5 +108,58 @@ def bike():
         + f'<path d="M1700 96l80 66-80 66" fill="none" stroke="{mint}" stroke-width="22" stroke-linecap="round" stroke-linejoin="round"/>')
 
 
+def peaks(x, y, s, near, far, snow, sun):
+    """Two mountains before a low sun, on a ground line at y, s high."""
+    return (f'<g transform="translate({x} {y})"><circle cx="{s * .95:.0f}" cy="{-s * .62:.0f}" r="{s * .3:.0f}" fill="{sun}"/>'
+            f'<path fill="{far}" d="M{s * .4:.0f} 0L{s * 1.1:.0f} {-s * .82:.0f}L{s * 1.9:.0f} 0Z"/>'
+            f'<path fill="{near}" d="M0 0L{s * .72:.0f} {-s}L{s * 1.45:.0f} 0Z"/>'
+            f'<path fill="{snow}" d="M{s * .72:.0f} {-s}L{s * .45:.0f} {-s * .62:.0f}l{s * .14:.0f} {s * .08:.0f}l{s * .12:.0f} {-s * .12:.0f}'
+            f'l{s * .12:.0f} {s * .13:.0f}l{s * .13:.0f} {-s * .09:.0f}Z"/></g>')
+
+
+def tent(x, y, s, cloth, shade):
+    return (f'<g transform="translate({x} {y})"><path fill="{cloth}" d="M0 0L{s * .7:.0f} {-s * .72:.0f}L{s * 1.4:.0f} 0Z"/>'
+            f'<path fill="{shade}" d="M{s * .7:.0f} {-s * .72:.0f}L{s * .52:.0f} 0H{s * .9:.0f}Z"/></g>')
+
+
+def bars(x, y, heights, width, colour):
+    """Sound as bars around a middle line."""
+    step = width * 1.8
+    return f'<g fill="{colour}">' + ''.join(
+        f'<rect x="{x + at * step:.0f}" y="{y - height / 2:.0f}" width="{width}" height="{height}" rx="{width / 2:.0f}"/>'
+        for at, height in enumerate(heights)) + '</g>'
+
+
+def png(name, width, height, body):
+    svg(name, width, height, body)
+    subprocess.run(['ffmpeg', '-loglevel', 'error', '-y', '-i', f'{name}.svg', '-update', '1', f'{name}.png'], check=True)
+    os.remove(f'{name}.svg')
+
+
+def outdoor():
+    dusk, slate, ice, amber, rust = '#1d2b44', '#46608a', '#eef4fb', '#ffb457', '#e2603b'
+    title, _ = text('NORDKAP', 640, 70, 84, ice)
+    line, _ = text('TENTS FOR THE LONG WAY HOME', 644, 228, 27, amber, weight=.17)
+    png('outdoor-lower_third', 1920, 324,
+        f'<rect x="40" y="24" width="1840" height="276" rx="36" fill="{dusk}" fill-opacity=".95"/>'
+        + peaks(110, 276, 220, slate, '#33486c', ice, amber) + tent(1615, 262, 150, rust, '#8d3319') + title + line)
+    title, _ = text('NORDKAP', 96, 378, 76, ice)
+    png('outdoor-corner', 960, 540,
+        f'<rect x="16" y="16" width="928" height="508" rx="48" fill="{dusk}" fill-opacity=".96"/>'
+        + peaks(190, 330, 260, slate, '#33486c', ice, amber) + tent(630, 330, 170, rust, '#8d3319') + title)
+
+
+def radio():
+    plum, rose, cream, teal = '#2b1436', '#ff5d8f', '#fff4ea', '#4fd1c5'
+    title, _ = text('NOVA RADIO', 560, 70, 80, cream)
+    line, _ = text('ALL NIGHT. NO BREAK.', 564, 226, 29, teal, weight=.17)
+    png('radio-lower_third', 1920, 324,
+        f'<rect x="40" y="24" width="1840" height="276" rx="36" fill="{plum}" fill-opacity=".95"/>'
+        + bars(110, 162, [60, 120, 190, 140, 210, 160, 90, 130, 60], 22, rose) + title + line
+        + f'<circle cx="1760" cy="162" r="66" fill="{rose}"/><path fill="{cream}" d="M1738 124l60 38-60 38Z"/>')
+
+
 coffee()
 bike()
+outdoor()
+radio()

@@ -22,7 +22,8 @@ use crate::auction::bidder::openrtb::{Seller, Settings};
 use crate::auction::external::External;
 use crate::auction::{Auction, Bid, Offer, Trace};
 use crate::booking::Intake;
-use crate::ledger::{Account, CampaignId, Ledger, Settlement, SlotId};
+use crate::format::link::Link;
+use crate::ledger::{Account, CampaignId, DisplayClass, Ledger, Settlement, SlotId};
 use crate::money::Money;
 use crate::{clock, metrics};
 
@@ -70,6 +71,22 @@ struct Winner {
     bid: Bid,
     external: External,
     min_to_win: Money,
+    class: DisplayClass,
+}
+
+impl Winner {
+    /// Whom its markup names to be told that it was shown, and what it wraps, if that is at hand.
+    fn impressions(&self) -> Vec<Link> {
+        let mut links = self.external.markup.impressions();
+        let creative = self.partner.creatives().find(self.bid.creative);
+        if let Some(overlay) = creative.as_ref().and_then(|creative| creative.overlay.as_ref())
+            && self.external.markup.is_wrapper()
+        {
+            let wrapped = overlay.impressions.iter().filter(|link| !links.contains(link));
+            links.extend(wrapped.cloned().collect::<Vec<_>>());
+        }
+        links
+    }
 }
 
 impl Exchange {
@@ -180,14 +197,18 @@ impl Exchange {
     pub fn settle(&self, settlement: &Settlement) {
         let Some(winners) = self.sold_slots().remove(&settlement.slot) else { return };
         for (winner, lot) in winners.into_iter().zip(&settlement.lots) {
-            let Some(Winner { partner, auction, bid, external, min_to_win }) = winner else { continue };
+            let Some(winner) = winner else { continue };
+            let Winner { partner, auction, bid, external, min_to_win, class } = &winner;
             let count = lot.spent.covers(bid.price);
             if count == 0 || !lot.spent.is_positive() {
                 continue;
             }
             let displayed = Displayed { count, at: clock::unix_millis(clock::wall()), part: 0 };
-            let notices = partner.told(&auction).billed(&bid, &external, min_to_win, displayed);
-            notices.into_iter().for_each(|notice| partner.notifier.tell(notice));
+            let told = partner.told(auction);
+            let billed = told.billed(bid, external, *min_to_win, displayed);
+            let links = winner.impressions();
+            let shown = told.shown(bid, external, *min_to_win, displayed, *class, &links);
+            billed.into_iter().chain(shown).for_each(|notice| partner.notifier.tell(notice));
         }
     }
 
@@ -201,6 +222,7 @@ impl Exchange {
             bid: offer.bids.get(place.bid)?.clone(),
             external,
             min_to_win: trace.decision.min_to_win,
+            class: trace.auction.context.class,
         })
     }
 

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::client::Client;
 use super::metrics::Metrics;
-use crate::auction::bidder::openrtb::notices::{Notice, NoticeKind};
+use crate::auction::bidder::openrtb::notices::Notice;
 use crate::clock;
 
 /// Notices of one bidder that wait.
@@ -62,7 +62,7 @@ impl Notifier {
 
     /// Tells something; does not wait.
     pub fn tell(&self, notice: Notice) {
-        if notice.kind == NoticeKind::Billed {
+        if notice.idempotency_key.is_some() {
             self.bill(notice);
         } else if self.waiting.try_send(notice).is_err() {
             self.metrics.notice(&self.bidder, "dropped");

@@ -83,9 +83,11 @@ impl Dsp {
 
     fn bid(&self, request: &Value) -> Value {
         let at = |path: &str| format!("https://dsp.lab:{}{path}", self.port);
+        let (image, beacon) = (at("/a.png"), at("/shown?n=${AUCTION_MULTIPLIER}"));
+        let adm = format!(r#"<img src="{image}"><img src="{beacon}" width="1" height="1">"#);
         let bid = json!({
             "id": "b1", "impid": "1", "price": 6.5, "crid": "soup", "adomain": ["soup.example"], "mtype": 1,
-            "adm": at("/a.png"), "w": 1920, "h": 324, "nurl": at("/won?p=${AUCTION_PRICE}"),
+            "adm": adm, "w": 1920, "h": 324, "nurl": at("/won?p=${AUCTION_PRICE}"),
             "lurl": at("/lost?r=${AUCTION_LOSS}"), "burl": at("/bill?m=${AUCTION_MULTIPLIER}"),
         });
         json!({ "id": request["id"], "cur": "USD", "seatbid": [{ "bid": [bid] }] })
@@ -146,14 +148,14 @@ async fn a_bidder_outside_wins_once_its_creative_is_at_hand_and_pays_for_what_wa
     let taken = r#"onair_bidder_notices_total{bidder="dsp",result="bill_taken"}"#;
     stage.server.until_counted(taken, 1.0).await;
     in_time("all calls", async {
-        while dsp.calls().len() < 4 {
+        while dsp.calls().len() < 5 {
             tokio::task::yield_now().await;
         }
     })
     .await;
     let mut calls = dsp.calls();
     calls.sort();
-    assert_eq!(calls, ["/a.png", "/bill?m=2", "/lost?r=201", "/won?p=6.5"]);
+    assert_eq!(calls, ["/a.png", "/bill?m=2", "/lost?r=201", "/shown?n=2", "/won?p=6.5"]);
     let requests = dsp.requests.lock().expect("no panic").clone();
     assert_eq!(requests.len(), 2, "one for each cue");
     assert_eq!((&requests[1]["imp"][0]["ssai"], &requests[1]["device"]), (&json!(3), &Value::Null));

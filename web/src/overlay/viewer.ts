@@ -29,3 +29,8 @@ export function audienceQuery(language: string, device: Device, search: string):
   if (tags) query.set('tags', tags)
   return query
 }
+
+/** Whether the page is to draw no overlays itself: `?overlays=burned`. @param search of the page's address. */
+export function wantsProgramme(search: string): boolean {
+  return new URLSearchParams(search).get('overlays') === 'burned'
+}

@@ -1,7 +1,8 @@
 //! Whom to call when a bid has won, is owed for, or has lost. The calls are somebody else's.
 //!
 //! A win notice means no money. A billing notice does, so it is repeated until it is taken (every 10 s for a minute, OpenRTB
-//! 2.6 implementation guide, §7.8), always with the same key: the bidder knows a repetition by it.
+//! 2.6 implementation guide, §7.8), always with the same key: the bidder knows a repetition by it. Where there is no billing
+//! notice, the `Impression` of a VAST document stands for it.
 
 use std::collections::BTreeSet;
 
@@ -10,6 +11,7 @@ use crate::auction::bid::{Bid, LossReason};
 use crate::auction::decide::{BidPlace, Trace};
 use crate::auction::external::{External, Refused};
 use crate::format::link::Link;
+use crate::ledger::DisplayClass;
 use crate::money::Money;
 
 /// A call that is to be made.
@@ -30,6 +32,8 @@ pub enum NoticeKind {
     Won,
     /// `burl`.
     Billed,
+    /// `Impression` of a VAST document, or an image's beacon.
+    Shown,
     /// `lurl`.
     Lost,
     /// An error beacon of a VAST document.
@@ -100,6 +104,41 @@ impl Told<'_> {
         let notice = self.notice(NoticeKind::Billed, external.notices.billed.as_ref(), &values);
         let key = format!("{}/{}/{}", self.auction, bid.id, displayed.part);
         notice.map(|notice| Notice { idempotency_key: Some(key), ..notice }).into_iter().collect()
+    }
+
+    /// So much of the winner was shown: its markup's own links are told, at the instant of the bill. A bidder without `burl`
+    /// counts money by them, so they are repeated like one.
+    pub fn shown(
+        &self,
+        bid: &Bid,
+        external: &External,
+        min_to_win: Money,
+        displayed: Displayed,
+        class: DisplayClass,
+        links: &[Link],
+    ) -> Vec<Notice> {
+        let values = Values {
+            multiplier: Some(displayed.count),
+            shown_at: Some(displayed.at),
+            ..self.winner_values(external, bid.price, min_to_win)
+        };
+        let cache_buster = crate::random::mix(displayed.at.unsigned_abs());
+        let mut vast = crate::format::vast::Macros::new(displayed.at, cache_buster as u32);
+        vast.set(
+            "SERVERSIDE",
+            match class {
+                // The server speaks for pages that have drawn it, or on its own for what it has drawn itself.
+                DisplayClass::Client => "1",
+                DisplayClass::Server => "2",
+            },
+        );
+        let means_money = external.notices.billed.is_none();
+        let notice = |(at, link): (usize, &Link)| {
+            let link = Link::parse(&vast.apply(&values.apply(link.as_str(), self.agreed))).ok()?;
+            let key = means_money.then(|| format!("{}/{}/{}/{at}", self.auction, bid.id, displayed.part));
+            Some(Notice { kind: NoticeKind::Shown, link, idempotency_key: key })
+        };
+        links.iter().enumerate().filter_map(notice).collect()
     }
 
     /// The bid has lost. The winner's price is told, nothing else of it.

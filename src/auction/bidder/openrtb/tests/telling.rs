@@ -79,6 +79,31 @@ fn a_bill_has_the_same_key_each_time_and_another_for_each_part() {
 }
 
 #[test]
+fn who_has_no_bill_is_told_of_impressions_until_that_is_taken() {
+    let impression = "https://t.example/i?n=${AUCTION_MULTIPLIER}&s=[SERVERSIDE]&a=[DEVICEIP]";
+    let vast = VAST.replace("https://t.example/i", &impression.replace('&', "&amp;"));
+    let shown = |with_bill: bool| {
+        let decided = trace(&[changed(|bid| {
+            bid["adm"] = json!(vast);
+            if !with_bill {
+                bid.as_object_mut().unwrap().remove("burl");
+            }
+        })]);
+        let (bid, external) = (&decided.offers[1].bids[0], &decided.offers[1].external[0]);
+        let displayed = Displayed { count: 987, at: 1_764_090_001_000, part: 0 };
+        let links = external.markup.impressions();
+        let (agreed, to_win) = (BTreeSet::new(), decided.decision.min_to_win);
+        told(&agreed).shown(bid, external, to_win, displayed, DisplayClass::Client, &links)
+    };
+    let [with, without] = [true, false].map(shown);
+    // No address leaves the server.
+    assert_eq!(with[0].link.as_str(), "https://t.example/i?n=987&s=1&a=-2");
+    assert_eq!((with.len(), with[0].kind, &with[0].idempotency_key), (1, NoticeKind::Shown, &None));
+    assert_eq!(without[0].link, with[0].link);
+    assert_eq!(without[0].idempotency_key.as_deref(), Some("a-1/b1/0/0"));
+}
+
+#[test]
 fn links_into_the_inside_are_not_called() {
     for link in ["http://127.0.0.1/", "javascript:x", "https://${AUCTION_SEAT_ID}.example/", "x", ""] {
         let decided = trace(&[changed(|bid| bid["nurl"] = json!(link))]);
