@@ -119,7 +119,7 @@ async fn measure(command: &Command, cores: Cores) -> Result<Report, MeasureError
             .warnings
             .push("there is one processor: the server shares it with publisher and viewers".to_owned());
     }
-    if common.baseline {
+    if command.baseline() {
         eprintln!("measuring the machine");
         let cost = match command.load() {
             Load::Viewers(Output::Whep, _) => baseline::datagrams(clients, cores.server, BASELINE).await,

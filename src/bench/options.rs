@@ -61,6 +61,13 @@ impl Command {
         }
     }
 
+    pub(super) fn baseline(&self) -> bool {
+        match self.load() {
+            Load::Viewers(_, options) => options.baseline,
+            Load::Publishers(options) => options.baseline,
+        }
+    }
+
     pub(super) fn clients(&self) -> usize {
         match self.load() {
             Load::Viewers(_, options) => options.viewers as usize,
@@ -103,6 +110,9 @@ pub struct ViewerOptions {
     /// Its process, for processor time and memory
     #[arg(long, value_name = "PID", requires = "url")]
     pub pid: Option<u32>,
+    /// Also measure what the machine needs just to write the stream to as many viewers
+    #[arg(long)]
+    pub baseline: bool,
     #[command(flatten)]
     pub common: CommonOptions,
 }
@@ -119,6 +129,9 @@ pub struct PublisherOptions {
     /// Measure this server too, in the same run
     #[arg(long, value_name = "SERVER")]
     pub peer: Option<Peer>,
+    /// Also measure what the machine needs just to write the stream to as many viewers
+    #[arg(long)]
+    pub baseline: bool,
     #[command(flatten)]
     pub common: CommonOptions,
 }
@@ -132,9 +145,6 @@ pub struct CommonOptions {
     /// Seconds from the last join to the beginning of the measurement
     #[arg(long, default_value = "5", value_name = "SECONDS", value_parser = seconds)]
     pub warm_up: Duration,
-    /// Also measure what the machine needs just to write the stream to as many viewers
-    #[arg(long)]
-    pub baseline: bool,
     /// Report in JSON
     #[arg(long)]
     pub json: bool,

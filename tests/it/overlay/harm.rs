@@ -106,7 +106,8 @@ async fn harmed(
                 on_air += 1;
                 if on_air > after {
                     harmed = harm.befall();
-                    if matches!(harm, Harm::Starved) {
+                    // Where none has worked enough yet to be known, the next picture is another chance.
+                    if harmed > 0 && matches!(harm, Harm::Starved) {
                         next = Some(ask_for_next(server, channel, watching, &trace).await);
                     }
                 }

@@ -160,7 +160,8 @@ async fn a_page_that_comes_late_is_told_and_one_that_has_seen_enough_is_not() {
     assert!(revised["revision"].as_i64() > placement["revision"].as_i64());
     stage.operator("DELETE", &format!("/api/v1/cues/{first}"), Value::Null, 204).await;
     assert_eq!(page.next().await, ("withdraw".to_owned(), json!({ "id": first })));
-    assert_eq!(stage.show(&first).await["outcome"]["what"], "cut_short");
+    let over = stage.over(&first, std::slice::from_mut(&mut clock)).await;
+    assert_eq!(over["outcome"]["what"], "cut_short");
 
     // Who has seen it once is told nothing more; who has not is.
     let start = (clock.frame().await.dts + 2500) * 1_000_000;

@@ -132,6 +132,45 @@ async fn b33_who_hangs_is_not_waited_for_after_the_deadline() {
     assert!(offers[0].iter().all(|offer| offer.failure.is_some()));
 }
 
+/// How far beyond the deadline the offers come: `ONAIR_DEADLINE_ROUNDS=1000 cargo test half_of_them -- --nocapture` for figures.
+#[tokio::test(flavor = "multi_thread")]
+async fn half_of_them_hang_and_nobody_waits_for_them() {
+    let rounds = std::env::var("ONAIR_DEADLINE_ROUNDS").map_or(1, |rounds| rounds.parse().expect("a number"));
+    let lab = Lab::open(answer).await;
+    let named = |name: String, host: &str| Settings { url: lab.link(host, "/rtb"), ..lab.bidder(&name) };
+    let (mut beyond, mut heard, mut asked) = (Vec::new(), 0, 0);
+    for round in 1..=rounds {
+        let good = (0..5).map(|number| named(format!("good-{number}"), "good"));
+        let hung = (0..5).map(|number| named(format!("hung-{number}"), "hung"));
+        let (exchange, _) = lab.exchange(good.chain(hung).collect()).await;
+        // Connections first; a fifth failure in a row would have the hung ones spared.
+        exchange.offers(&[auction()], clock::monotonic()).await;
+        lab.until_asked("good", round * 20 - 15).await;
+        for _ in 0..3 {
+            let deadline = clock::monotonic() + Duration::from_millis(150);
+            let offers = exchange.offers(&[auction()], deadline).await.remove(0);
+            beyond.push(clock::monotonic().saturating_duration_since(deadline));
+            let (good, hung) = offers.split_at(5);
+            assert!(
+                hung.iter().all(|offer| offer.failure.as_deref() == Some("no answer in time")),
+                "{hung:?}"
+            );
+            heard += good.iter().filter(|offer| offer.bids.len() == 1).count();
+            asked += good.len();
+        }
+        lab.until_asked("good", round * 20).await;
+    }
+    beyond.sort();
+    let at = |share: f64| beyond[((beyond.len() - 1) as f64 * share).round() as usize];
+    println!(
+        "{} decisions, {heard} of {asked} offers of those that answer; beyond the deadline p50 {:?}, p99 {:?}, p99.9 {:?}",
+        beyond.len(),
+        at(0.5),
+        at(0.99),
+        at(0.999)
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_needs_longer_to_be_reached_than_to_answer_is_reached_all_the_same() {
     let lab = Lab::open(answer).await;
