@@ -60,7 +60,7 @@ impl Markup {
         match self {
             Self::Image(image) => image.impressions.clone(),
             Self::Vast(text) => {
-                let links = first_ad(text).map(|ad| ad.impressions).unwrap_or_default();
+                let links = ad_of(text).map(|ad| ad.impressions).unwrap_or_default();
                 links.iter().filter_map(|link| Link::parse(link).ok()).collect()
             }
         }
@@ -68,13 +68,14 @@ impl Markup {
 
     /// Whether it only leads to what is shown.
     pub fn is_wrapper(&self) -> bool {
-        matches!(self, Self::Vast(text) if first_ad(text).is_some_and(|ad| ad.wrapper.is_some()))
+        matches!(self, Self::Vast(text) if ad_of(text).is_some_and(|ad| ad.wrapper.is_some()))
     }
 }
 
-/// The advertisement of a document that was read before it could win, as closely as its bidder is read.
-fn first_ad(text: &str) -> Option<Ad> {
-    Document::read(text, Mode::Lenient).ok()?.ads.into_iter().next()
+/// The advertisement of a document, which was read before it could win, as closely as its bidder is read.
+fn ad_of(text: &str) -> Option<Ad> {
+    let leads_somewhere = |ad: &Ad| ad.wrapper.is_some() || !ad.overlays.is_empty();
+    Document::read(text, Mode::Lenient).ok()?.ads.into_iter().find(leads_somewhere)
 }
 
 /// One image, and what is around it.
