@@ -185,7 +185,7 @@ impl Exchange {
             if count == 0 || !lot.spent.is_positive() {
                 continue;
             }
-            let displayed = Displayed { count, at: clock::unix_millis(clock::wall()), part: 0 };
+            let displayed = Displayed { count, at: clock::unix_now(), part: 0 };
             let notices = partner.told(&auction).billed(&bid, &external, min_to_win, displayed);
             notices.into_iter().for_each(|notice| partner.notifier.tell(notice));
         }
