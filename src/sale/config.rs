@@ -47,13 +47,13 @@ pub struct Config {
     /// How long an overlay is on screen until that is a display; the MRC wants a second.
     #[serde(with = "setting::duration")]
     pub display_time: Duration,
-    /// The lowest price of a thousand impressions, for each format.
+    /// The lowest price of a thousand impressions of a lower third.
     pub floor_lower_third: Cpm,
-    /// The same.
+    /// The lowest price of a thousand impressions in the corner.
     pub floor_corner: Cpm,
-    /// The same.
+    /// The lowest price of a thousand impressions of an L-shape.
     pub floor_l_shape: Cpm,
-    /// The same.
+    /// The lowest price of a thousand impressions of a double box.
     pub floor_double_box: Cpm,
     /// Pages that may follow placements at one time, in all channels.
     pub max_pages: usize,

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use prometheus_client::metrics::counter::Counter;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
@@ -16,6 +17,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::record::CueNumber;
 use super::server::Sale;
 use crate::auction::{Campaign, Cohort, Cohorts, Subject};
+use crate::clock;
 use crate::impression::Impression;
 use crate::ledger::{SessionId, SlotId, UnixMillis};
 use crate::media::{ChannelName, MediaTime, OverlayFormat};
@@ -44,6 +46,8 @@ struct Page {
     connection: u64,
     cohort: Cohort,
     events: mpsc::Sender<Bytes>,
+    /// Counts it when it is let go.
+    behind: Counter,
 }
 
 /// A slot that pages draw.
@@ -129,7 +133,11 @@ impl Page {
     fn is_told(&self, event: Bytes) -> bool {
         match self.events.try_send(event) {
             Ok(()) => true,
-            Err(TrySendError::Full(_) | TrySendError::Closed(_)) => false,
+            Err(TrySendError::Full(_)) => {
+                self.behind.inc();
+                false
+            }
+            Err(TrySendError::Closed(_)) => false,
         }
     }
 }
@@ -146,13 +154,15 @@ impl Sale {
         let guided = &self.inner().guided;
         if guided.pages.fetch_add(1, Ordering::Relaxed) >= self.inner().config.max_pages {
             guided.pages.fetch_sub(1, Ordering::Relaxed);
+            self.inner().metrics.page_refused();
             return None;
         }
         let connection = guided.connections.fetch_add(1, Ordering::Relaxed);
         let seat = Seat { sale: self.clone(), channel: channel.clone(), session, connection };
         let mut rooms = guided.rooms();
         let room = rooms.entry(channel.clone()).or_default();
-        let page = Page { connection, cohort, events };
+        let behind = self.inner().metrics.pages_behind();
+        let page = Page { connection, cohort, events, behind };
         for standing in room.standing.values_mut() {
             if let Some(event) = self.grant(channel, standing, session, &page.cohort) {
                 page.is_told(event);
@@ -196,7 +206,7 @@ impl Sale {
         cohort: &Cohort,
     ) -> Option<Bytes> {
         let shown = standing.shown(cohort)?.clone();
-        let now = super::server::unix_millis();
+        let now = clock::unix_now();
         let viewer = Subject::Viewer(session);
         let may_see = |campaign: &Arc<Campaign>| self.inner().market().expose(campaign, channel, viewer, now);
         // A page that comes back after its connection was lost has it already.
