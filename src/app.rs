@@ -225,6 +225,7 @@ impl App {
                     signals: chat.as_ref().map(Chat::signals),
                     secret: token.derive("onair impressions"),
                     pages: context.pages.clone(),
+                    public_base: config.http.public_base().map(str::to_owned),
                     life: life.clone(),
                 };
                 Some(Sale::start(&config.sale, &config.cues, &config.traffic, parts, &metrics).await?)

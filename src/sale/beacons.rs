@@ -72,7 +72,9 @@ impl Sale {
             .route("/i/{token}/{event}", post(tell))
             .route("/c/{token}", get(click))
             .with_state(self.clone());
-        for_everyone(routes).merge(super::pages::router().with_state(self.clone()))
+        for_everyone(routes)
+            .merge(super::pages::router().with_state(self.clone()))
+            .merge(super::tracking::router().with_state(self.clone()))
     }
 
     async fn take(&self, impression: &Impression, kind: EventKind, teller: &Teller) -> Result<(), Uncounted> {

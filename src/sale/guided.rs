@@ -8,9 +8,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use prometheus_client::metrics::counter::Counter;
-use serde_json::{Value, json};
+use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
@@ -45,9 +44,38 @@ struct Page {
     /// Which of the connections of its session this is.
     connection: u64,
     cohort: Cohort,
-    events: mpsc::Sender<Bytes>,
+    events: mpsc::Sender<Told>,
     /// Counts it when it is let go.
     behind: Counter,
+}
+
+/// What a page is told.
+#[derive(Clone, Debug)]
+pub(super) enum Told {
+    /// An overlay, new or changed.
+    Placed(Box<Placement>),
+    /// An overlay that is no more.
+    Withdrawn(CueNumber),
+}
+
+/// An overlay for one session.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Placement {
+    pub id: CueNumber,
+    pub revision: u32,
+    /// The wall clock at media time zero.
+    pub began_at: UnixMillis,
+    pub start_ns: i64,
+    pub end_ns: i64,
+    pub format: OverlayFormat,
+    /// Where the image is.
+    pub image: String,
+    pub media_type: &'static str,
+    pub token: String,
+    /// Where a click leads, if it leads anywhere.
+    pub click: Option<String>,
+    pub close_after_ms: u32,
+    pub advertiser: String,
 }
 
 /// A slot that pages draw.
@@ -113,7 +141,7 @@ impl Guided {
         let mut rooms = self.rooms();
         let Some(room) = rooms.get_mut(channel) else { return };
         if room.standing.remove(&cue).is_some() {
-            room.tell_all(&event("withdraw", &json!({ "id": cue })));
+            room.pages.retain(|_, page| page.is_told(Told::Withdrawn(cue)));
         }
     }
 
@@ -122,16 +150,10 @@ impl Guided {
     }
 }
 
-impl Room {
-    fn tell_all(&mut self, event: &Bytes) {
-        self.pages.retain(|_, page| page.is_told(event.clone()));
-    }
-}
-
 impl Page {
     /// Tells a page; `false` when it does not listen any more, or is too far behind to be of any use.
-    fn is_told(&self, event: Bytes) -> bool {
-        match self.events.try_send(event) {
+    fn is_told(&self, what: Told) -> bool {
+        match self.events.try_send(what) {
             Ok(()) => true,
             Err(TrySendError::Full(_)) => {
                 self.behind.inc();
@@ -149,7 +171,7 @@ impl Sale {
         channel: &ChannelName,
         session: SessionId,
         cohort: Cohort,
-        events: mpsc::Sender<Bytes>,
+        events: mpsc::Sender<Told>,
     ) -> Option<Seat> {
         let guided = &self.inner().guided;
         if guided.pages.fetch_add(1, Ordering::Relaxed) >= self.inner().config.max_pages {
@@ -204,7 +226,7 @@ impl Sale {
         standing: &mut Standing,
         session: SessionId,
         cohort: &Cohort,
-    ) -> Option<Bytes> {
+    ) -> Option<Told> {
         let shown = standing.shown(cohort)?.clone();
         let now = clock::unix_now();
         let viewer = Subject::Viewer(session);
@@ -218,7 +240,7 @@ impl Sale {
         Some(self.placement(standing, &shown, session))
     }
 
-    fn placement(&self, standing: &Standing, shown: &Shown, session: SessionId) -> Bytes {
+    fn placement(&self, standing: &Standing, shown: &Shown, session: SessionId) -> Told {
         let Shown { lot, creative, image, media_type, is_clickable, advertiser, .. } = shown;
         let token = self.inner().gate.tokens.sign(&Impression {
             slot: standing.slot,
@@ -229,24 +251,20 @@ impl Sale {
             duration_ms: u32::try_from(standing.duration.as_millis()).unwrap_or(u32::MAX),
             deadline: standing.deadline,
         });
-        let click = is_clickable.then(|| format!("/c/{token}"));
-        event(
-            "placement",
-            &json!({
-                "id": standing.cue,
-                "revision": standing.revision,
-                "began_at": standing.began_at,
-                "start_ns": standing.start.as_nanos(),
-                "end_ns": standing.end.as_nanos(),
-                "format": standing.format,
-                "image": image,
-                "media_type": media_type,
-                "token": token,
-                "click": click,
-                "close_after_ms": CLOSE_AFTER_MS,
-                "advertiser": advertiser,
-            }),
-        )
+        Told::Placed(Box::new(Placement {
+            id: standing.cue,
+            revision: standing.revision,
+            began_at: standing.began_at,
+            start_ns: standing.start.as_nanos(),
+            end_ns: standing.end.as_nanos(),
+            format: standing.format,
+            image: image.clone(),
+            media_type,
+            click: is_clickable.then(|| format!("/c/{token}")),
+            token,
+            close_after_ms: CLOSE_AFTER_MS,
+            advertiser: advertiser.clone(),
+        }))
     }
 }
 
@@ -272,9 +290,4 @@ impl Drop for Seat {
             }
         }
     }
-}
-
-/// A server-sent event.
-pub(super) fn event(name: &str, data: &Value) -> Bytes {
-    Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
 }

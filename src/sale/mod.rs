@@ -14,6 +14,7 @@
 //! | `charges` | displays on their way into the ledger |
 //! | `decision` | a slot's auction: who is asked, what is reserved, what may be shown |
 //! | `guided`, `pages` | pages that draw overlays themselves: what each is told, over `/events/CHANNEL` |
+//! | `tracking` | the same for players that ask again and again, as they do of AWS Elemental MediaTailor |
 //! | [`exchange`] | bidders outside: asked, their creatives fetched, told what became of it |
 //! | `beacons` | the routes of events: `/i/TOKEN/EVENT` and `/c/TOKEN` |
 //!
@@ -39,6 +40,7 @@ mod server;
 pub mod slots;
 mod start;
 pub mod store;
+mod tracking;
 
 #[cfg(test)]
 mod tests;

@@ -19,6 +19,7 @@ use super::metrics::Metrics;
 use super::record::{CueNumber, CueRecord, Stage};
 use super::records::Records;
 use super::store::{SaleStore, SaleStoreError};
+use super::tracking::Players;
 use crate::auth::Pages;
 use crate::booking::Bookings;
 use crate::clock;
@@ -81,6 +82,8 @@ pub(super) struct Inner {
     pub title: Titles,
     pub gate: Gate,
     pub guided: Guided,
+    pub players: Players,
+    pub public_base: Option<String>,
     pub pages: Pages,
     pub hub: Hub,
     pub life: Life,

@@ -16,6 +16,7 @@ use super::record::{CueRecord, Outcome, Stage};
 use super::records::Records;
 use super::server::{Inner, Sale, Titles};
 use super::store::{SaleStore, SaleStoreError};
+use super::tracking::Players;
 use crate::auction::Subject;
 use crate::auction::campaign::MAX_WINDOW_MS;
 use crate::auth::Pages;
@@ -56,6 +57,8 @@ pub struct Parts {
     pub secret: Vec<u8>,
     /// Signs the words of pages that draw overlays themselves.
     pub pages: Pages,
+    /// What links to this server begin with, where that is configured.
+    pub public_base: Option<String>,
     /// The server's life.
     pub life: Life,
 }
@@ -124,6 +127,8 @@ impl Sale {
             title: parts.titles,
             gate: Gate::new(&parts.secret, config, rules),
             guided: Guided::default(),
+            players: Players::default(),
+            public_base: parts.public_base,
             pages: parts.pages,
             hub: hub.clone(),
             life: parts.life,
@@ -139,6 +144,7 @@ impl Sale {
         }
         tokio::spawn(sale.clone().settle(found.settlements));
         tokio::spawn(sale.clone().sweep());
+        tokio::spawn(sale.clone().forget_players());
         tokio::spawn(sale.clone().direct(hub.begun(), hub));
         if let Some(signals) = parts.signals {
             tokio::spawn(sale.clone().listen(signals));

@@ -80,6 +80,7 @@ impl Stage {
             signals: None,
             secret: vec![7; 32],
             pages: Pages::new(&AdminToken::for_tests()),
+            public_base: None,
             life,
         };
         let mut config = sale::Config::default();

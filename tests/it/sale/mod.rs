@@ -3,6 +3,7 @@
 mod bidder;
 mod guided;
 mod stage;
+mod tracking;
 
 use std::time::Duration;
 
