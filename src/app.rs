@@ -206,7 +206,7 @@ impl App {
         let chat = chat.transpose()?;
 
         let ledger_store: Arc<dyn LedgerStore> = Arc::new(SqliteLedger::open(store.pool()).await?);
-        let (ledger, book) = Ledger::start(Arc::clone(&ledger_store), wall_clock()).await?;
+        let (ledger, found) = Ledger::start(Arc::clone(&ledger_store), wall_clock()).await?;
         let bookings = SqliteBookings::new(store.pool());
         let intake = Arc::new(overlays.clone());
         let bookings = Bookings::load(&config.booking, bookings, intake, ledger.clone()).await?;
@@ -216,7 +216,7 @@ impl App {
                 let parts = sale::Parts {
                     hub: hub.clone(),
                     ledger: ledger.clone(),
-                    book,
+                    found,
                     ledger_store,
                     bookings: bookings.clone(),
                     overlays: overlays.clone(),
@@ -225,6 +225,7 @@ impl App {
                     signals: chat.as_ref().map(Chat::signals),
                     secret: token.derive("onair impressions"),
                     pages: context.pages.clone(),
+                    public_base: config.http.public_base().map(str::to_owned),
                     life: life.clone(),
                 };
                 Some(Sale::start(&config.sale, &config.cues, &config.traffic, parts, &metrics).await?)

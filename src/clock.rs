@@ -21,6 +21,11 @@ pub fn wall() -> SystemTime {
     SystemTime::now()
 }
 
+/// The wall clock in milliseconds since the Unix epoch.
+pub fn unix_now() -> i64 {
+    unix_millis(wall())
+}
+
 /// Milliseconds since the Unix epoch; negative before it.
 pub fn unix_millis(moment: SystemTime) -> i64 {
     let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);

@@ -41,7 +41,7 @@ impl Metrics {
             "The running release",
             Info::new([("version", env!("CARGO_PKG_VERSION"))]),
         );
-        let started = clock::unix_millis(clock::wall()) as f64 / 1000.0;
+        let started = clock::unix_now() as f64 / 1000.0;
         registry.register(
             "start_time_seconds",
             "When the server started, Unix time",

@@ -45,7 +45,7 @@ pub(super) struct NewCue {
 pub(super) struct CueChange {
     /// Only before it has begun.
     format: Option<OverlayFormat>,
-    /// In milliseconds; also while it runs, when only an earlier end changes what is shown.
+    /// In milliseconds; also while it runs. What is sold, or is about to be, ends earlier and never later.
     duration_ms: Option<u32>,
     /// In nanoseconds of media time; only before it has begun.
     start_ns: Option<i64>,
@@ -177,7 +177,8 @@ pub(super) async fn show(
         (status = 204, description = "Changed"),
         (status = 401, body = ErrorBody, description = "Neither the operator nor the channel's broadcaster"),
         (status = 404, body = ErrorBody, description = "There is no cue of this name"),
-        (status = 409, body = ErrorBody, description = "It has begun or is over, or another slot has that time"),
+        (status = 409, body = ErrorBody,
+            description = "It has begun or is over, is sold and would end later, or another slot has that time"),
         (status = 422, body = ErrorBody, description = "A value is not allowed"),
     ))]
 pub(super) async fn update(
@@ -317,6 +318,9 @@ impl From<AskError> for ApiError {
         let message = error.to_string();
         match error {
             AskError::Missing => Self::not_found(message),
+            AskError::Busy => {
+                Self::unavailable(message).with_header(RETRY_AFTER, HeaderValue::from_static("1"))
+            }
             AskError::Refused(
                 Refused::Offline
                 | Refused::Overlap
@@ -324,6 +328,7 @@ impl From<AskError> for ApiError {
                 | Refused::Vetoed
                 | Refused::Unknown
                 | Refused::Begun
+                | Refused::Sold
                 | Refused::Conflict,
             ) => Self::conflict(message),
             AskError::Refused(Refused::OverBudget | Refused::TooMany) => {

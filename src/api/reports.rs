@@ -206,7 +206,7 @@ async fn answer(
     channel: Option<ChannelName>,
     amounts: Amounts,
 ) -> Result<Response, ApiError> {
-    let (from, to) = hours(&asked.query, clock::unix_millis(clock::wall()))?;
+    let (from, to) = hours(&asked.query, clock::unix_now())?;
     let statement = channel.clone().filter(|_| !amounts.spent);
     let filter = ReportFilter { campaign, channel, from, to };
     let rows = api.ledger.report(&filter).await?;

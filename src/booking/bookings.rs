@@ -19,7 +19,7 @@ use super::store::{BookingStore, BookingStoreError};
 use crate::auction::Campaign;
 use crate::auth::{AccessKey, Digest};
 use crate::clock;
-use crate::ledger::{Account, CampaignId, Event, Ledger, Receipt, UnixMillis};
+use crate::ledger::{Account, CampaignId, Event, Ledger, Receipt};
 use crate::money::Money;
 
 pub use creatives::Upload;
@@ -163,7 +163,7 @@ impl Bookings {
             check_room(inner.read().advertisers.len(), Thing::Advertiser, most, "max_advertisers")?;
             let key = AccessKey::generate()?;
             let id = inner.write().next_advertiser();
-            let advertiser = Advertiser { id, name, domains, created_at: now() };
+            let advertiser = Advertiser { id, name, domains, created_at: clock::unix_now() };
             inner.store.insert_advertiser(&advertiser, key.digest()).await?;
             let mut register = inner.write();
             register.set_key(id, key.digest());
@@ -253,7 +253,7 @@ impl Bookings {
             check_room(own, Thing::Campaign, most, "campaigns_per_advertiser")?;
             let id = inner.write().next_campaign();
             let campaign = Arc::new(Campaign { id, creatives: Vec::new(), ..terms });
-            let booking = Booking { advertiser, name, created_at: now(), campaign };
+            let booking = Booking { advertiser, name, created_at: clock::unix_now(), campaign };
             inner.store.insert_campaign(&booking).await?;
             inner.write().campaigns.insert(id, booking.clone());
             tracing::info!(campaign = id.0, advertiser = advertiser.0, "campaign booked");
@@ -387,8 +387,4 @@ fn checked(name: &str, terms: Campaign) -> Result<(String, Campaign), BookingErr
             Err(BookingError::Invalid(problems.collect()))
         }
     }
-}
-
-fn now() -> UnixMillis {
-    clock::unix_millis(clock::wall())
 }

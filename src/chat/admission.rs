@@ -120,7 +120,7 @@ impl Shared {
         let mut number = [0; 8];
         rand::fill(&mut number).ok()?;
         let number = u64::from_be_bytes(number);
-        let expires = clock::unix_millis(clock::wall()) + INVITATION_MILLIS;
+        let expires = clock::unix_now() + INVITATION_MILLIS;
         Some(self.viewers.seal(&format!("{channel}.{expires}.{number:016x}")))
     }
 
@@ -128,7 +128,7 @@ impl Shared {
         let mut parts = self.viewers.unseal(token)?.split('.');
         let (name, expires, number) = (parts.next()?, parts.next()?, parts.next()?);
         let expires: i64 = expires.parse().ok()?;
-        let holds = name == channel.as_str() && clock::unix_millis(clock::wall()) < expires;
+        let holds = name == channel.as_str() && clock::unix_now() < expires;
         holds.then(|| u64::from_str_radix(number, 16).ok()).flatten()
     }
 

@@ -327,7 +327,7 @@ impl Shared {
     /// This moment.
     pub fn now(&self) -> Now {
         let uptime = clock::monotonic().saturating_duration_since(self.started);
-        Now { uptime, unix_millis: clock::unix_millis(clock::wall()) }
+        Now { uptime, unix_millis: clock::unix_now() }
     }
 }
 

@@ -187,7 +187,7 @@ impl Shared {
         if rand::fill(&mut seed).is_err() {
             tracing::warn!("the system gives no random numbers");
         }
-        let epoch = u64::try_from(clock::unix_millis(clock::wall())).unwrap_or(0);
+        let epoch = u64::try_from(clock::unix_now()).unwrap_or(0);
         let room = Room::new(Arc::clone(config), restored, epoch, u64::from_le_bytes(seed));
         Ok(Hall::open(channel.clone(), room, Arc::clone(self)))
     }

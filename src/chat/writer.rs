@@ -92,7 +92,7 @@ pub(super) async fn expire(store: Arc<dyn ChatStore>, shared: Arc<Shared>) {
         return;
     }
     loop {
-        let before = clock::unix_millis(clock::wall()).saturating_sub(retention);
+        let before = clock::unix_now().saturating_sub(retention);
         loop {
             match store.expire(before, EXPIRED_AT_ONCE).await {
                 Ok(0) => break,

@@ -38,6 +38,8 @@ struct Known {
     /// What the publisher said last: a repetition is known by that.
     said: Option<(MediaTime, Option<MediaTime>, CueState)>,
     is_vetoed: bool,
+    /// It is sold as it is, or is about to be.
+    is_committed: bool,
 }
 
 impl CueBus {
@@ -170,6 +172,13 @@ impl CueBus {
         self.change_at(place, change, now)
     }
 
+    /// A slot is about to be sold as it is: from now on it ends no later, unless it is moved and sold again.
+    pub fn commit(&mut self, id: &CueId) {
+        if let Some(known) = self.known.iter_mut().find(|known| known.slot.cue.id == *id) {
+            known.is_committed = true;
+        }
+    }
+
     /// Withdraws a slot, or ends it if it is running.
     ///
     /// # Errors
@@ -298,7 +307,7 @@ impl CueBus {
         }
         let slot = Slot { cue, format: format.unwrap_or(self.policy.default_format) };
         self.changed.push_back(slot.clone());
-        self.known.push_back(Known { slot, said: None, is_vetoed: false });
+        self.known.push_back(Known { slot, said: None, is_vetoed: false, is_committed: false });
         Ok(())
     }
 
@@ -371,6 +380,11 @@ impl CueBus {
         if same && (start + duration - end).abs() < TOLERANCE {
             return Ok(());
         }
+        if same && known.is_committed && start + duration > end {
+            return Err(Refused::Sold);
+        }
+        // One that is moved, or looks another way, is sold again.
+        known.is_committed &= same;
         known.slot.format = format;
         (known.slot.cue.start, known.slot.cue.duration) = (start, Some(duration));
         self.changed.push_back(known.revised());

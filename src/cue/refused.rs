@@ -37,6 +37,9 @@ pub enum Refused {
     /// It has begun, and that cannot be changed any more.
     #[error("the slot has begun already")]
     Begun,
+    /// What was sold does not last longer than that.
+    #[error("the slot is sold, or being sold: it can end earlier and not later")]
+    Sold,
     /// The name is another slot's.
     #[error("another slot has this id")]
     Conflict,

@@ -126,7 +126,7 @@ impl Sample {
     }
 
     fn terms(&self) -> Campaign {
-        let now = clock::unix_millis(clock::wall());
+        let now = clock::unix_now();
         let cap = self.every_ms.map(|window_ms| Cap { scope: CapScope::Channel, count: 1, window_ms });
         Campaign {
             id: CampaignId(0),

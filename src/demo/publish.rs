@@ -78,5 +78,5 @@ fn send(session: &mut ClientSession, tag: &Tag, timestamp: u32) -> Result<(), Se
 }
 
 fn unix_millis() -> u64 {
-    u64::try_from(clock::unix_millis(clock::wall())).unwrap_or_default()
+    u64::try_from(clock::unix_now()).unwrap_or_default()
 }

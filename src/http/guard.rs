@@ -39,6 +39,11 @@ impl RequestHost {
         &self.0
     }
 
+    /// What links to it begin with.
+    pub fn base(&self, secure: bool) -> String {
+        format!("{}://{}", if secure { "https" } else { "http" }, self.0)
+    }
+
     /// The host without the port; an IPv6 address keeps its brackets.
     pub fn name(&self) -> &str {
         match self.0.rsplit_once(':') {

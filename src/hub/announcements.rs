@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use super::Channel;
-use crate::media::{Cue, CueId, MediaTime};
+use crate::media::{Cue, CueId, CueState, MediaTime};
 
 /// Cues that wait for a reader who is slow; one who is slower is told anew of those that stand.
 const WAITING: usize = 64;
@@ -36,7 +36,7 @@ impl Announcer {
 }
 
 /// The cues of what is on the air, of this broadcast and those to come: first those that stand, then each revision as it is
-/// announced, each once.
+/// announced, each once, and once more when it is over.
 #[derive(Debug)]
 pub struct Announcements {
     channel: Arc<Channel>,
@@ -44,7 +44,16 @@ pub struct Announcements {
     standing: VecDeque<Cue>,
     /// The broadcast that `known` is of: another's cues may have the same names.
     broadcast: u64,
-    known: VecDeque<(CueId, u32)>,
+    known: VecDeque<Known>,
+}
+
+/// What a reader was told of a cue.
+#[derive(Debug)]
+struct Known {
+    id: CueId,
+    revision: u32,
+    /// That it is over.
+    is_over: bool,
 }
 
 impl Announcements {
@@ -95,16 +104,19 @@ impl Announcements {
     }
 
     fn is_news(&mut self, cue: &Cue) -> bool {
-        let known = self.known.iter().position(|(id, _)| *id == cue.id);
-        if known.is_some_and(|known| self.known[known].1 >= cue.revision) {
+        let now = self.now();
+        let is_over = cue.state == CueState::Announced && cue.end().is_some_and(|end| end <= now);
+        let place = self.known.iter().position(|known| known.id == cue.id);
+        let known = place.and_then(|place| self.known.get(place));
+        if known.is_some_and(|known| (known.revision, known.is_over) >= (cue.revision, is_over)) {
             return false;
         }
-        match known {
-            Some(known) => drop(self.known.remove(known)),
+        match place {
+            Some(place) => drop(self.known.remove(place)),
             None if self.known.len() >= KNOWN => drop(self.known.pop_front()),
             None => {}
         }
-        self.known.push_back((cue.id.clone(), cue.revision));
+        self.known.push_back(Known { id: cue.id.clone(), revision: cue.revision, is_over });
         true
     }
 

@@ -128,11 +128,11 @@ impl Broadcast {
         self.told.notify_waiters();
     }
 
-    /// Puts a frame with the source's timestamps on the broadcast's clock and hands it on.
-    pub fn write(&self, mut frame: Frame) {
+    /// Puts a frame with the source's timestamps on the broadcast's clock and hands it on. Gives the cues that are over with it.
+    pub fn write(&self, mut frame: Frame) -> Vec<Cue> {
         let now = clock::monotonic();
         let mut state = self.state();
-        let Some(kind) = state.standing.kind(frame.track) else { return };
+        let Some(kind) = state.standing.kind(frame.track) else { return Vec::new() };
         if state.began.is_none() {
             state.began = Some((now, clock::wall()));
             state.publisher_began = now;
@@ -146,6 +146,7 @@ impl Broadcast {
         if state.reordering.frame(&frame) {
             self.redescribe(&mut state, frame.track);
         }
+        let over = state.standing.ending(frame.dts);
         let (entry, wake) = state.standing.frame(kind, frame);
         self.push(&state, entry);
         let author = state.author;
@@ -153,6 +154,7 @@ impl Broadcast {
         if wake {
             self.wake(author);
         }
+        over
     }
 
     /// More is known of a track than when it was announced.

@@ -395,6 +395,11 @@ impl Channel {
         }
     }
 
+    /// Cues are over: those who tell of them beside the stream tell that too.
+    pub(super) fn over(&self, broadcast: &Broadcast, cues: Vec<Cue>) {
+        cues.into_iter().for_each(|cue| self.announcer.tell(broadcast.id(), cue));
+    }
+
     /// A viewer was too slow and was put on the newest keyframe.
     pub fn lagged(&self, protocol: Protocol) {
         self.metrics.lagged(protocol);

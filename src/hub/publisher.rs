@@ -31,7 +31,8 @@ impl Publisher {
     /// Hands on a frame whose timestamps are on the source's own clock.
     pub fn write(&mut self, frame: Frame) {
         if self.is_on_air() {
-            self.broadcast.write(frame);
+            let over = self.broadcast.write(frame);
+            self.channel.over(&self.broadcast, over);
         }
     }
 

@@ -56,6 +56,12 @@ impl Standing {
         self.preamble.cues.iter().filter(|cue| cue.end().is_none_or(|end| end > self.newest))
     }
 
+    /// The cues that are over once a frame of this decoding time is there, and were not before.
+    pub fn ending(&self, dts: MediaTime) -> Vec<Cue> {
+        let ends = |cue: &&Cue| cue.end().is_some_and(|end| end > self.newest && end <= dts);
+        self.preamble.cues.iter().filter(ends).cloned().collect()
+    }
+
     /// Picture or sound, for a track that stands.
     pub fn kind(&self, track: TrackId) -> Option<Kind> {
         self.preamble.tracks.kind(track)

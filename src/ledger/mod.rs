@@ -39,4 +39,4 @@ pub use event::{
     SlotName, UnixMillis,
 };
 pub use sqlite::SqliteLedger;
-pub use writer::{Clock, Ledger, LedgerError, wall_clock};
+pub use writer::{Clock, Found, Ledger, LedgerError, wall_clock};

@@ -7,7 +7,9 @@ use sqlx::{Row as _, SqliteConnection};
 
 use super::account::{Account, CampaignId};
 use super::book::{Book, Inconsistent};
-use super::event::{DisplayClass, Entry, Event, Posting, Seq, SessionId, SlotId, UnixMillis};
+use super::event::{
+    DisplayClass, Entry, Event, Posting, Seq, SessionId, SettledLot, Settlement, SlotId, UnixMillis,
+};
 use super::report::{Displays, HOUR_MILLIS, MAX_ROWS, ReportFilter, ReportRow};
 use super::store::{Display, LedgerStore, LedgerStoreError, Outcome};
 use crate::media::ChannelName;
@@ -131,6 +133,25 @@ impl LedgerStore for SqliteLedger {
             );
             let rows = query.bind(since).bind(signed(after)).bind(at_most).fetch_all(&self.0).await?;
             rows.iter().map(display).collect()
+        })
+    }
+
+    fn settlement(&self, slot: SlotId) -> Outcome<'_, Settlement> {
+        Box::pin(async move {
+            let query = sqlx::query(
+                "SELECT campaign, price * units AS reserved, (SELECT coalesce(sum(charged), 0) FROM ledger_entry \
+                 WHERE ledger_entry.slot = ledger_lot.slot AND ledger_entry.lot = ledger_lot.lot AND session IS NOT NULL) AS spent \
+                 FROM ledger_lot WHERE slot = ? ORDER BY lot",
+            );
+            let rows = query.bind(signed(slot.0)).fetch_all(&self.0).await?;
+            let lot = |row: &SqliteRow| -> Result<SettledLot, LedgerStoreError> {
+                Ok(SettledLot {
+                    campaign: CampaignId(unsigned(row.try_get("campaign")?)),
+                    reserved: Money::from_nanos(row.try_get("reserved")?),
+                    spent: Money::from_nanos(row.try_get("spent")?),
+                })
+            };
+            Ok(Settlement { slot, lots: rows.iter().map(lot).collect::<Result<_, _>>()? })
         })
     }
 

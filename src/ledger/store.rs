@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use super::account::CampaignId;
 use super::book::{Book, Inconsistent};
-use super::event::{DisplayClass, Entry, Seq, SessionId, SlotId, UnixMillis};
+use super::event::{DisplayClass, Entry, Seq, SessionId, Settlement, SlotId, UnixMillis};
 use super::report::{MAX_ROWS, ReportFilter, ReportRow};
 use crate::media::ChannelName;
 
@@ -22,6 +22,9 @@ pub trait LedgerStore: Send + Sync {
     fn entries(&self, after: Seq, at_most: u32) -> Outcome<'_, Vec<Entry>>;
     /// Who was shown what since a moment, after a place in the log, in order, at most so many.
     fn displays(&self, since: UnixMillis, after: Seq, at_most: u32) -> Outcome<'_, Vec<Display>>;
+    /// What was reserved for a slot and what of it is spent by now, which is its settlement once it is released; no lots when there
+    /// was never such a slot.
+    fn settlement(&self, slot: SlotId) -> Outcome<'_, Settlement>;
     /// What was shown and what it cost, by campaign, channel, cohort and hour; [`LedgerStoreError::TooLong`] when it has more
     /// than [`MAX_ROWS`] lines.
     fn report<'a>(&'a self, filter: &'a ReportFilter) -> Outcome<'a, Vec<ReportRow>>;

@@ -32,7 +32,7 @@ pub type Clock = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
 
 /// The machine's wall clock.
 pub fn wall_clock() -> Clock {
-    Arc::new(|| clock::unix_millis(clock::wall()))
+    Arc::new(|| clock::unix_now())
 }
 
 /// The ledger of a running server. Clones are the same; the writer ends after the last.
@@ -66,20 +66,30 @@ pub enum LedgerError {
     Unavailable(String),
 }
 
+/// What a ledger found when it was started.
+#[derive(Debug)]
+pub struct Found {
+    /// The book: it tells which slots were running.
+    pub book: Book,
+    /// What comes of slots, those included that expired while nothing ran.
+    pub settlements: broadcast::Receiver<Settlement>,
+}
+
 struct Job {
     event: Event,
     answer: oneshot::Sender<Result<Receipt, LedgerError>>,
 }
 
 impl Ledger {
-    /// Restores the book and starts the writer. The book comes along as it was found: it tells which slots were running.
+    /// Restores the book and starts the writer. What was found comes along.
     ///
     /// # Errors
     /// When the log cannot be read or breaks its own rules.
-    pub async fn start(store: Arc<dyn LedgerStore>, clock: Clock) -> Result<(Self, Book), LedgerStoreError> {
+    pub async fn start(store: Arc<dyn LedgerStore>, clock: Clock) -> Result<(Self, Found), LedgerStoreError> {
         let book = store.restore().await?;
         let standing = Shared::default();
-        let (settlements, _) = broadcast::channel(SETTLEMENTS);
+        // There before the writer: what expired while nothing ran is settled at once.
+        let (settlements, coming) = broadcast::channel(SETTLEMENTS);
         let writer = Writer {
             store: Arc::clone(&store),
             clock,
@@ -92,7 +102,7 @@ impl Ledger {
         writer.publish_all(&book);
         let (jobs, queue) = mpsc::channel(QUEUE);
         tokio::spawn(writer.run(queue));
-        Ok((Self { jobs, store, standing, settlements }, book))
+        Ok((Self { jobs, store, standing, settlements }, Found { book, settlements: coming }))
     }
 
     /// Does what an event says. When this returns `Ok`, it survives a crash and a loss of power: an overlay may be shown

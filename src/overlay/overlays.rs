@@ -109,7 +109,7 @@ impl Overlays {
         let own = Metrics::default();
         own.register(metrics);
         // Numbers go on where they stood before a restart, as time does: nobody asks for a thousand slots a millisecond.
-        let first = u64::try_from(clock::unix_millis(clock::wall())).unwrap_or_default() * 1000;
+        let first = u64::try_from(clock::unix_now()).unwrap_or_default() * 1000;
         Self(Arc::new(Inner {
             config: config.clone(),
             workers,

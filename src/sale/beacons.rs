@@ -23,7 +23,7 @@ use crate::http::{ApiError, ClientAddress, for_everyone};
 use crate::impression::{
     Beacons, EventKind, Impression, Invalid, NotTaken, Observation, TokenError, Tokens, Traffic, TrafficRules,
 };
-use crate::ledger::{DisplayClass, Event, LedgerError, UnixMillis};
+use crate::ledger::{DisplayClass, Event, LedgerError};
 use crate::random::mix;
 
 /// Knows tokens, and what was told of them.
@@ -72,12 +72,14 @@ impl Sale {
             .route("/i/{token}/{event}", post(tell))
             .route("/c/{token}", get(click))
             .with_state(self.clone());
-        for_everyone(routes).merge(super::pages::router().with_state(self.clone()))
+        for_everyone(routes)
+            .merge(super::pages::router().with_state(self.clone()))
+            .merge(super::tracking::router().with_state(self.clone()))
     }
 
     async fn take(&self, impression: &Impression, kind: EventKind, teller: &Teller) -> Result<(), Uncounted> {
         let gate = &self.inner().gate;
-        let at = unix_millis();
+        let at = clock::unix_now();
         let Impression { slot, lot, session, .. } = *impression;
         let Teller { network, user_agent } = teller;
         let observation = Observation { kind, session, network: *network, user_agent, at };
@@ -143,7 +145,7 @@ async fn tell(
 ) -> Result<Response, ApiError> {
     let name: StrDeserializer<'_, ValueError> = event.as_str().into_deserializer();
     let kind = EventKind::deserialize(name).map_err(|_| ApiError::not_found("there is no such event"))?;
-    let taken = match sale.inner().gate.tokens.verify(&token, unix_millis()) {
+    let taken = match sale.inner().gate.tokens.verify(&token, clock::unix_now()) {
         Ok(impression) => sale.take(&impression, kind, &Teller::new(address, &headers)).await,
         Err(error) => Err(error.into()),
     };
@@ -171,7 +173,7 @@ async fn click(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let gone = || ApiError::not_found("this link leads nowhere, or not any more");
-    let verified = sale.inner().gate.tokens.verify(&token, unix_millis());
+    let verified = sale.inner().gate.tokens.verify(&token, clock::unix_now());
     let impression = verified.map_err(|error| {
         sale.counted(&Err(error.into()));
         gone()
@@ -193,8 +195,4 @@ fn network(address: IpAddr) -> u64 {
             mix(1 << 48 | u64::from(a) << 32 | u64::from(b) << 16 | u64::from(c))
         }
     }
-}
-
-fn unix_millis() -> UnixMillis {
-    clock::unix_millis(clock::wall())
 }

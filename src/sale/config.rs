@@ -47,16 +47,19 @@ pub struct Config {
     /// How long an overlay is on screen until that is a display; the MRC wants a second.
     #[serde(with = "setting::duration")]
     pub display_time: Duration,
-    /// The lowest price of a thousand impressions, for each format.
+    /// The lowest price of a thousand impressions of a lower third.
     pub floor_lower_third: Cpm,
-    /// The same.
+    /// The lowest price of a thousand impressions in the corner.
     pub floor_corner: Cpm,
-    /// The same.
+    /// The lowest price of a thousand impressions of an L-shape.
     pub floor_l_shape: Cpm,
-    /// The same.
+    /// The lowest price of a thousand impressions of a double box.
     pub floor_double_box: Cpm,
     /// Pages that may follow placements at one time, in all channels.
     pub max_pages: usize,
+    /// How long a player that asks for what to draw, as players ask MediaTailor, may not ask until it is gone.
+    #[serde(with = "setting::duration")]
+    pub player_timeout: Duration,
     /// How long cues and their traces are kept.
     #[serde(with = "setting::duration")]
     pub keep: Duration,
@@ -87,6 +90,7 @@ impl Default for Config {
             floor_l_shape: Cpm::from_micros(2_000_000),
             floor_double_box: Cpm::from_micros(2_000_000),
             max_pages: 15_000,
+            player_timeout: Duration::from_secs(30),
             keep: Duration::from_secs(90 * 24 * 3600),
             bidders: Vec::new(),
             hosts: BTreeMap::new(),
@@ -118,6 +122,9 @@ impl Config {
         }
         if self.display_time.is_zero() || self.display_time > Duration::from_secs(60) {
             problems.push(("display_time", "more than 0s and no more than 1m".to_owned()));
+        }
+        if self.player_timeout.is_zero() || self.player_timeout > Duration::from_secs(600) {
+            problems.push(("player_timeout", "more than 0s and no more than 10m".to_owned()));
         }
         if self.max_viewer_delay > Duration::from_secs(600) {
             problems.push(("max_viewer_delay", "no more than 10m".to_owned()));

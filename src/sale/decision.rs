@@ -12,12 +12,12 @@ use super::exchange::account::is_bidders;
 use super::guided::{Shown, Standing};
 use super::record::{CueNumber, Outcome, Sold, Stage};
 use super::server::Sale;
+use super::slots::Live;
 use crate::auction::bidder::house::House;
 use crate::auction::bidder::offer;
 use crate::auction::cohort::Cohort;
 use crate::auction::sale::{self, deadline};
 use crate::auction::{Auction, Campaign, Cohorts, Context, Offer, Subject, Trace};
-use crate::av::worker::ipc::OverlayId;
 use crate::clock;
 use crate::cue::Slot;
 use crate::hub::Channel;
@@ -52,23 +52,10 @@ pub(super) struct Job {
 
 /// What was decided.
 pub(super) enum Decided {
-    /// An overlay is on its way.
-    Sold(OnItsWay),
+    /// An overlay is on its way, and perhaps what pages draw.
+    Sold(Live, Option<Standing>),
     /// There will be none.
     Unsold(Outcome),
-}
-
-/// An overlay that was sold.
-pub(super) struct OnItsWay {
-    pub slot: SlotId,
-    /// What is drawn into the programme, and which lot that is.
-    pub burned: Option<(OverlayId, u16)>,
-    /// What pages draw.
-    pub guided: Option<Standing>,
-    /// When it was sold to begin.
-    pub start: MediaTime,
-    /// When the ledger takes no more displays.
-    pub deadline: UnixMillis,
 }
 
 /// Who can be shown something, and how.
@@ -172,8 +159,8 @@ impl Job {
                 let overlay = overlay.map(|(overlay, _)| overlay.0.to_string());
                 record.sold = Some(Sold { slot, units, traces: places, overlay });
             });
-            let start = self.slot.cue.start;
-            return Ok(Decided::Sold(OnItsWay { slot, burned: overlay, guided: shown, start, deadline }));
+            let live = Live::new(slot, &self.slot, overlay, shown.is_some(), deadline);
+            return Ok(Decided::Sold(live, shown));
         }
         Err(Outcome::NoBid)
     }
@@ -232,7 +219,7 @@ impl Job {
         // Bidders outside have no caps here.
         is_bidders(sold.campaign)
             || inner.bookings.campaign(sold.campaign).is_some_and(|campaign| {
-                inner.market().expose(&campaign, self.channel.name(), self.subject(), now())
+                inner.market().expose(&campaign, self.channel.name(), self.subject(), clock::unix_now())
             })
     }
 
@@ -305,7 +292,7 @@ impl Job {
         let viewers: u64 = self.channel.status().viewers.iter().map(|(_, count)| count).sum();
         let mut context = Context {
             slot: self.name(),
-            at: now(),
+            at: clock::unix_now(),
             format: self.slot.format,
             duration_ms: u32::try_from(millis(self.slot.cue.duration).as_millis()).unwrap_or(u32::MAX),
             class,
@@ -361,7 +348,7 @@ impl Job {
             }
         }
         let balance = |campaign| self.sale.balance(campaign);
-        inner.market().house(&campaigns, balance, self.channel.name(), subject, now())
+        inner.market().house(&campaigns, balance, self.channel.name(), subject, clock::unix_now())
     }
 
     async fn image(&self, place: &Reserved, campaign: CampaignId, creative: u64) -> Option<Image> {
@@ -410,10 +397,6 @@ fn without(offer: &Offer, broken: &HashSet<u64>) -> Offer {
 
 const fn unkept(why: String) -> Outcome {
     Outcome::Unkept { why }
-}
-
-fn now() -> UnixMillis {
-    clock::unix_millis(clock::wall())
 }
 
 fn millis(duration: Option<MediaTime>) -> Duration {

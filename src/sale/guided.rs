@@ -8,14 +8,15 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
-use serde_json::{Value, json};
+use prometheus_client::metrics::counter::Counter;
+use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::record::CueNumber;
 use super::server::Sale;
 use crate::auction::{Campaign, Cohort, Cohorts, Subject};
+use crate::clock;
 use crate::impression::Impression;
 use crate::ledger::{SessionId, SlotId, UnixMillis};
 use crate::media::{ChannelName, MediaTime, OverlayFormat};
@@ -43,7 +44,38 @@ struct Page {
     /// Which of the connections of its session this is.
     connection: u64,
     cohort: Cohort,
-    events: mpsc::Sender<Bytes>,
+    events: mpsc::Sender<Told>,
+    /// Counts it when it is let go.
+    behind: Counter,
+}
+
+/// What a page is told.
+#[derive(Clone, Debug)]
+pub(super) enum Told {
+    /// An overlay, new or changed.
+    Placed(Box<Placement>),
+    /// An overlay that is no more.
+    Withdrawn(CueNumber),
+}
+
+/// An overlay for one session.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Placement {
+    pub id: CueNumber,
+    pub revision: u32,
+    /// The wall clock at media time zero.
+    pub began_at: UnixMillis,
+    pub start_ns: i64,
+    pub end_ns: i64,
+    pub format: OverlayFormat,
+    /// Where the image is.
+    pub image: String,
+    pub media_type: &'static str,
+    pub token: String,
+    /// Where a click leads, if it leads anywhere.
+    pub click: Option<String>,
+    pub close_after_ms: u32,
+    pub advertiser: String,
 }
 
 /// A slot that pages draw.
@@ -109,7 +141,7 @@ impl Guided {
         let mut rooms = self.rooms();
         let Some(room) = rooms.get_mut(channel) else { return };
         if room.standing.remove(&cue).is_some() {
-            room.tell_all(&event("withdraw", &json!({ "id": cue })));
+            room.pages.retain(|_, page| page.is_told(Told::Withdrawn(cue)));
         }
     }
 
@@ -118,18 +150,16 @@ impl Guided {
     }
 }
 
-impl Room {
-    fn tell_all(&mut self, event: &Bytes) {
-        self.pages.retain(|_, page| page.is_told(event.clone()));
-    }
-}
-
 impl Page {
     /// Tells a page; `false` when it does not listen any more, or is too far behind to be of any use.
-    fn is_told(&self, event: Bytes) -> bool {
-        match self.events.try_send(event) {
+    fn is_told(&self, what: Told) -> bool {
+        match self.events.try_send(what) {
             Ok(()) => true,
-            Err(TrySendError::Full(_) | TrySendError::Closed(_)) => false,
+            Err(TrySendError::Full(_)) => {
+                self.behind.inc();
+                false
+            }
+            Err(TrySendError::Closed(_)) => false,
         }
     }
 }
@@ -141,18 +171,20 @@ impl Sale {
         channel: &ChannelName,
         session: SessionId,
         cohort: Cohort,
-        events: mpsc::Sender<Bytes>,
+        events: mpsc::Sender<Told>,
     ) -> Option<Seat> {
         let guided = &self.inner().guided;
         if guided.pages.fetch_add(1, Ordering::Relaxed) >= self.inner().config.max_pages {
             guided.pages.fetch_sub(1, Ordering::Relaxed);
+            self.inner().metrics.page_refused();
             return None;
         }
         let connection = guided.connections.fetch_add(1, Ordering::Relaxed);
         let seat = Seat { sale: self.clone(), channel: channel.clone(), session, connection };
         let mut rooms = guided.rooms();
         let room = rooms.entry(channel.clone()).or_default();
-        let page = Page { connection, cohort, events };
+        let behind = self.inner().metrics.pages_behind();
+        let page = Page { connection, cohort, events, behind };
         for standing in room.standing.values_mut() {
             if let Some(event) = self.grant(channel, standing, session, &page.cohort) {
                 page.is_told(event);
@@ -194,9 +226,9 @@ impl Sale {
         standing: &mut Standing,
         session: SessionId,
         cohort: &Cohort,
-    ) -> Option<Bytes> {
+    ) -> Option<Told> {
         let shown = standing.shown(cohort)?.clone();
-        let now = super::server::unix_millis();
+        let now = clock::unix_now();
         let viewer = Subject::Viewer(session);
         let may_see = |campaign: &Arc<Campaign>| self.inner().market().expose(campaign, channel, viewer, now);
         // A page that comes back after its connection was lost has it already.
@@ -208,7 +240,7 @@ impl Sale {
         Some(self.placement(standing, &shown, session))
     }
 
-    fn placement(&self, standing: &Standing, shown: &Shown, session: SessionId) -> Bytes {
+    fn placement(&self, standing: &Standing, shown: &Shown, session: SessionId) -> Told {
         let Shown { lot, creative, image, media_type, is_clickable, advertiser, .. } = shown;
         let token = self.inner().gate.tokens.sign(&Impression {
             slot: standing.slot,
@@ -219,24 +251,20 @@ impl Sale {
             duration_ms: u32::try_from(standing.duration.as_millis()).unwrap_or(u32::MAX),
             deadline: standing.deadline,
         });
-        let click = is_clickable.then(|| format!("/c/{token}"));
-        event(
-            "placement",
-            &json!({
-                "id": standing.cue,
-                "revision": standing.revision,
-                "began_at": standing.began_at,
-                "start_ns": standing.start.as_nanos(),
-                "end_ns": standing.end.as_nanos(),
-                "format": standing.format,
-                "image": image,
-                "media_type": media_type,
-                "token": token,
-                "click": click,
-                "close_after_ms": CLOSE_AFTER_MS,
-                "advertiser": advertiser,
-            }),
-        )
+        Told::Placed(Box::new(Placement {
+            id: standing.cue,
+            revision: standing.revision,
+            began_at: standing.began_at,
+            start_ns: standing.start.as_nanos(),
+            end_ns: standing.end.as_nanos(),
+            format: standing.format,
+            image: image.clone(),
+            media_type,
+            click: is_clickable.then(|| format!("/c/{token}")),
+            token,
+            close_after_ms: CLOSE_AFTER_MS,
+            advertiser: advertiser.clone(),
+        }))
     }
 }
 
@@ -262,9 +290,4 @@ impl Drop for Seat {
             }
         }
     }
-}
-
-/// A server-sent event.
-pub(super) fn event(name: &str, data: &Value) -> Bytes {
-    Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
 }

@@ -19,6 +19,8 @@ pub(super) struct Metrics {
     outcomes: Labelled,
     displays: Labelled,
     events: Labelled,
+    unheard: Labelled,
+    pages: Labelled,
     pub decision: Histogram,
 }
 
@@ -30,6 +32,8 @@ impl Metrics {
             outcomes: Family::default(),
             displays: Family::default(),
             events: Family::default(),
+            unheard: Family::default(),
+            pages: Family::default(),
             decision: Histogram::new(DECISION),
         };
         registry.register("sale_cues", "Slots that were opened, by who wanted them", metrics.cues.clone());
@@ -48,6 +52,16 @@ impl Metrics {
             "sale_events",
             "Events of impressions that pages told of, by what was made of them",
             metrics.events.clone(),
+        );
+        registry.register(
+            "sale_unheard",
+            "What a director had no room for: commands that were refused, signals of the audience that were left out",
+            metrics.unheard.clone(),
+        );
+        registry.register(
+            "sale_pages_let_go",
+            "Pages that do not follow placements: as many do as may, or they were too far behind",
+            metrics.pages.clone(),
         );
         registry.register(
             "sale_decision_seconds",
@@ -71,6 +85,20 @@ impl Metrics {
 
     pub fn display(&self, result: &'static str) {
         self.displays.get_or_create(&[("result", result)]).inc();
+    }
+
+    pub fn unheard(&self, what: &'static str) {
+        self.unheard.get_or_create(&[("what", what)]).inc();
+    }
+
+    /// There are as many pages as there may be.
+    pub fn page_refused(&self) {
+        self.pages.get_or_create(&[("why", "full")]).inc();
+    }
+
+    /// Counts pages that were too far behind.
+    pub fn pages_behind(&self) -> Counter {
+        self.pages.get_or_create(&[("why", "behind")]).clone()
     }
 
     pub fn event(&self, result: &'static str) {

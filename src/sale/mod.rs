@@ -7,9 +7,14 @@
 //! | [`displays`] | ≈ which sessions were shown a burned-in overlay for long enough |
 //! | [`store`] | how cues with their traces, and what is set for channels, are kept |
 //! | [`Sale`] | all of it: the API's way in, one director for each broadcast |
-//! | `director` | a broadcast's cue bus, and its slots on their way |
+//! | `start` | taking up where the process before this one left off |
+//! | `director` | a broadcast's cue bus, and carrying out what it says |
+//! | [`slots`] | ≈ a broadcast's slots on their way: what becomes of each, and what is to be done |
+//! | [`moment`] | ≈ the hashtags of the moment |
+//! | `charges` | displays on their way into the ledger |
 //! | `decision` | a slot's auction: who is asked, what is reserved, what may be shown |
 //! | `guided`, `pages` | pages that draw overlays themselves: what each is told, over `/events/CHANNEL` |
+//! | `tracking` | the same for players that ask again and again, as they do of AWS Elemental MediaTailor |
 //! | [`exchange`] | bidders outside: asked, their creatives fetched, told what became of it |
 //! | `beacons` | the routes of events: `/i/TOKEN/EVENT` and `/c/TOKEN` |
 //!
@@ -17,6 +22,7 @@
 //! reserved, both durable → overlay on the exact frame → displays charged as they happen → settled by the ledger.
 
 mod beacons;
+mod charges;
 mod config;
 mod decision;
 mod director;
@@ -26,15 +32,20 @@ mod guided;
 mod images;
 pub mod market;
 mod metrics;
+pub mod moment;
 mod pages;
 pub mod record;
 mod records;
 mod server;
+pub mod slots;
+mod start;
 pub mod store;
+mod tracking;
 
 #[cfg(test)]
 mod tests;
 
 pub use config::{ChannelSettings, Config, Delivery};
 pub use record::{CueNumber, CueRecord, Outcome, Stage};
-pub use server::{AskError, Parts, Sale, StartError, Title, Titles};
+pub use server::{AskError, Sale, Title, Titles};
+pub use start::{Parts, StartError};

@@ -19,17 +19,18 @@ use http::header::{
 };
 use http::{HeaderValue, StatusCode};
 use http_body::Frame;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::config::Delivery;
-use super::guided::{self, BEHIND, Seat};
+use super::guided::{BEHIND, Seat, Told};
 use super::server::Sale;
 use crate::auction::Cohort;
 use crate::auction::cohort::Device;
 use crate::http::{ApiError, Streaming, for_everyone};
+use crate::hub::Channel;
 use crate::ledger::{CampaignId, SessionId};
 use crate::media::ChannelName;
 
@@ -42,7 +43,7 @@ const MAX_TAG: usize = 40;
 /// What a page says of its viewer.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct About {
+pub(super) struct About {
     lang: Option<String>,
     device: Option<Device>,
     consent: Option<String>,
@@ -52,7 +53,8 @@ struct About {
 }
 
 impl About {
-    fn cohort(&self) -> Cohort {
+    /// Whom it is sold with.
+    pub fn cohort(&self) -> Cohort {
         let tags = self.tags.as_deref().unwrap_or_default().split(',').map(str::trim);
         let tags = tags.filter(|tag| (1..=MAX_TAG).contains(&tag.len())).take(MAX_TAGS);
         // `en-GB` is read by who reads `en`.
@@ -81,33 +83,17 @@ async fn follow(
     Path(name): Path<String>,
     Query(about): Query<About>,
 ) -> Result<Response, ApiError> {
-    let channel = name.parse::<ChannelName>().ok().and_then(|name| sale.inner().hub.channel(&name));
-    let channel = channel.ok_or_else(|| ApiError::not_found("there is no such channel"))?;
+    let channel = channel_of(&sale, &name)?;
     let known = about.session.as_deref().and_then(|word| sale.inner().pages.verify(word, channel.name()));
     let session = match known {
         Some(session) => session,
-        None => {
-            let mut id = [0; 8];
-            rand::fill(&mut id).map_err(|_| ApiError::internal())?;
-            u64::from_be_bytes(id)
-        }
+        None => new_session()?,
     };
     let (sender, events) = mpsc::channel(BEHIND);
-    let delivery = sale.settings(channel.name()).delivery;
-    let seat = match delivery {
-        Delivery::Burned => None,
-        _ => {
-            let seat = sale.seat(channel.name(), SessionId(session), about.cohort(), sender);
-            let full = || {
-                ApiError::unavailable("as many pages follow as may")
-                    .with_header(RETRY_AFTER, HeaderValue::from_static("10"))
-            };
-            Some(seat.ok_or_else(full)?)
-        }
-    };
+    let seat = seated(&sale, channel.name(), session, about.cohort(), sender)?;
     let word = sale.inner().pages.sign(session, channel.name());
     let delivery = if seat.is_some() { "guided" } else { "program" };
-    let first = guided::event("session", &json!({ "token": word, "delivery": delivery }));
+    let first = event("session", &json!({ "token": word, "delivery": delivery }));
     let mut keep_alive = interval(KEEP_ALIVE);
     keep_alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let life = sale.inner().life.clone();
@@ -119,8 +105,37 @@ async fn follow(
 
 /// Whether there is anything to follow, for a page that wants to know why it could not.
 async fn is_there(State(sale): State<Sale>, Path(name): Path<String>) -> Result<StatusCode, ApiError> {
+    channel_of(&sale, &name).map(|_| StatusCode::OK)
+}
+
+pub(super) fn channel_of(sale: &Sale, name: &str) -> Result<Arc<Channel>, ApiError> {
     let channel = name.parse::<ChannelName>().ok().and_then(|name| sale.inner().hub.channel(&name));
-    channel.map(|_| StatusCode::OK).ok_or_else(|| ApiError::not_found("there is no such channel"))
+    channel.ok_or_else(|| ApiError::not_found("there is no such channel"))
+}
+
+/// A number that nobody guesses.
+pub(super) fn new_session() -> Result<u64, ApiError> {
+    let mut id = [0; 8];
+    rand::fill(&mut id).map_err(|_| ApiError::internal())?;
+    Ok(u64::from_be_bytes(id))
+}
+
+/// Seats a page where pages draw overlays themselves; elsewhere there are no seats.
+pub(super) fn seated(
+    sale: &Sale,
+    channel: &ChannelName,
+    session: u64,
+    cohort: Cohort,
+    events: mpsc::Sender<Told>,
+) -> Result<Option<Seat>, ApiError> {
+    if sale.settings(channel).delivery == Delivery::Burned {
+        return Ok(None);
+    }
+    let full = || {
+        ApiError::unavailable("as many pages follow as may")
+            .with_header(RETRY_AFTER, HeaderValue::from_static("10"))
+    };
+    sale.seat(channel, SessionId(session), cohort, events).map(Some).ok_or_else(full)
 }
 
 /// The image of a bidder's creative: a worker has decoded it, and it is kept for as long as it may be shown.
@@ -140,10 +155,25 @@ async fn image(
     Ok((headers, creative.file.clone()).into_response())
 }
 
+/// What a page is told, as it goes over its line.
+fn written(told: &Told) -> Bytes {
+    match told {
+        Told::Placed(placement) => event("placement", placement),
+        Told::Withdrawn(id) => event("withdraw", &json!({ "id": id })),
+    }
+}
+
+/// A server-sent event.
+fn event(name: &str, data: &impl Serialize) -> Bytes {
+    // Plain fields: they can always be written.
+    let data = serde_json::to_string(data).unwrap_or_default();
+    Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
+}
+
 /// A body that follows what a page is told, until the page leaves, falls behind, or the server ends.
 struct Events {
     first: Option<Bytes>,
-    events: mpsc::Receiver<Bytes>,
+    events: mpsc::Receiver<Told>,
     keep_alive: Interval,
     draining: Pin<Box<dyn Future<Output = ()> + Send>>,
     _seat: Option<Seat>,
@@ -161,9 +191,9 @@ impl http_body::Body for Events {
             return Poll::Ready(Some(Ok(Frame::data(first))));
         }
         if let Poll::Ready(event) = self.events.poll_recv(context)
-            && let Some(event) = event
+            && let Some(told) = event
         {
-            return Poll::Ready(Some(Ok(Frame::data(event))));
+            return Poll::Ready(Some(Ok(Frame::data(written(&told)))));
         }
         // A page that was let go is told nothing more; one that draws nothing stays.
         if self._seat.is_some() && self.events.is_closed() || self.draining.as_mut().poll(context).is_ready()

@@ -125,6 +125,11 @@ pub enum Outcome {
     Withdrawn,
     /// The broadcast ended before its time, or the server did.
     BroadcastEnded,
+    /// The server failed to decide: a fault of its own, which its log has.
+    Failed {
+        /// How.
+        why: String,
+    },
 }
 
 impl Outcome {
@@ -141,6 +146,7 @@ impl Outcome {
             Self::Unkept { .. } => "unkept",
             Self::Withdrawn => "withdrawn",
             Self::BroadcastEnded => "broadcast_ended",
+            Self::Failed { .. } => "failed",
         }
     }
 }
@@ -218,6 +224,11 @@ impl CueRecord {
     pub fn end(&mut self, outcome: Outcome) {
         self.stage = Stage::Over;
         self.outcome = Some(outcome);
+    }
+
+    /// Whether nothing more will come of it.
+    pub fn is_finished(&self) -> bool {
+        self.stage == Stage::Over && (self.sold.is_none() || self.settled.is_some())
     }
 
     /// The ledger is done with it.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, oneshot};
 
-use super::record::{CueNumber, CueRecord, Stage};
+use super::record::{CueNumber, CueRecord};
 use super::store::{SaleStore, SaleStoreError};
 use crate::ledger::{SettledLot, SlotId};
 
@@ -82,7 +82,10 @@ impl Records {
     /// The ledger is done with a slot.
     pub fn settle(&self, slot: SlotId, lots: &[SettledLot]) {
         let mut open = self.open();
-        if let Some(number) = open.sold.remove(&slot) {
+        let Some(number) = open.sold.remove(&slot) else { return };
+        // A slot that was moved was sold again: then this is what came of the sale before.
+        let is_of = |record: &CueRecord| record.sold.as_ref().is_some_and(|sold| sold.slot == slot);
+        if open.cues.get(&number).is_some_and(is_of) {
             open.change(number, |record| record.settle(lots));
             self.changed.notify_one();
         }
@@ -155,8 +158,7 @@ impl Open {
 
     fn forget_finished(&mut self, written: &[CueRecord]) {
         for record in written {
-            let finished = record.stage == Stage::Over && (record.sold.is_none() || record.settled.is_some());
-            if finished && !self.dirty.contains_key(&record.id) {
+            if record.is_finished() && !self.dirty.contains_key(&record.id) {
                 self.cues.remove(&record.id);
             }
         }

@@ -6,7 +6,7 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqlitePool;
 
 use super::config::ChannelSettings;
-use super::record::{CueNumber, CueRecord, Stage};
+use super::record::{CueNumber, CueRecord};
 use crate::ledger::UnixMillis;
 use crate::media::{ChannelName, CueOrigin};
 
@@ -26,7 +26,7 @@ pub trait SaleStore: Send + Sync {
         before: Option<CueNumber>,
         at_most: u32,
     ) -> Outcome<'a, Vec<CueRecord>>;
-    /// Cues that were not over when the server was.
+    /// Cues that something was still to come of when the server ended: their end, or their settlement.
     fn unfinished(&self) -> Outcome<'_, Vec<CueRecord>>;
     /// When a channel's broadcaster opened slots since a moment, with the stream or in the studio.
     fn opened_since<'a>(
@@ -76,7 +76,7 @@ impl SaleStore for SqliteSale {
                     .bind(signed(record.broadcast))
                     .bind(record.opened_at)
                     .bind(origin(record.origin)?)
-                    .bind(record.stage == Stage::Over)
+                    .bind(record.is_finished())
                     .bind(serde_json::to_string(record)?)
                     .execute(&mut *transaction)
                     .await?;

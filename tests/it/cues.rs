@@ -170,7 +170,7 @@ async fn a_cue_is_in_the_playlist_and_once_in_the_parts_and_ffmpeg_plays_on() {
     let range = rendition.playlist.lines().find(|line| line.starts_with("#EXT-X-DATERANGE:ID=\"4711\""));
     let range = range.unwrap_or_else(|| panic!("no cue:\n{}", rendition.playlist));
     assert!(
-        range.contains(",PLANNED-DURATION=15.000") && range.ends_with(&format!(",SCTE35-CMD=0x{hex}")),
+        range.contains(",PLANNED-DURATION=15.000") && range.ends_with(&format!(",SCTE35-OUT=0x{hex}")),
         "{range}"
     );
     let file = rendition.file();

@@ -81,7 +81,9 @@ const PURE: &[&str] = &[
     "sale/exchange/creatives.rs",
     "sale/exchange/guard.rs",
     "sale/market.rs",
+    "sale/moment.rs",
     "sale/record.rs",
+    "sale/slots.rs",
     "ledger/account.rs",
     "ledger/book.rs",
     "ledger/event.rs",
@@ -120,6 +122,7 @@ const IMPURE: &[&str] = &[
     "std::thread",
     "clock::monotonic",
     "clock::wall",
+    "clock::unix_now",
     "Instant::now",
     "SystemTime::now",
 ];

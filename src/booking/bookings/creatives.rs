@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Bookings, Inner, check_room, now};
+use super::{Bookings, Inner, check_room};
 use crate::auction::campaign::Approval;
 use crate::booking::creative::{ContentHash, Creative, CreativeId, MediaType};
 use crate::booking::error::{BookingError, Thing};
 use crate::booking::rules;
+use crate::clock;
 use crate::ledger::CampaignId;
 use crate::media::OverlayFormat;
 
@@ -65,7 +66,7 @@ impl Bookings {
                 categories,
                 approval: if is_approved { Approval::Approved } else { Approval::Pending },
                 reason: None,
-                created_at: now(),
+                created_at: clock::unix_now(),
                 is_ready: true,
             };
             inner.store.insert_creative(&creative, &upload.file).await?;

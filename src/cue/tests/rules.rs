@@ -162,6 +162,28 @@ fn the_stream_repeats_itself_and_ends_slots_early() {
 }
 
 #[test]
+fn what_is_sold_ends_earlier_and_never_later_unless_it_is_moved() {
+    let mut bus = live(|_| {});
+    let id = bus.propose(proposal(Some(20_000)), at(0)).unwrap();
+    let lasts = |duration| SlotChange { duration: Some(millis(duration)), ..SlotChange::default() };
+    bus.update(&id, lasts(12_000), at(1000)).unwrap();
+    bus.commit(&id);
+    assert_eq!(bus.update(&id, lasts(13_000), at(18_000)), Err(Refused::Sold));
+    bus.update(&id, lasts(8000), at(18_000)).unwrap();
+    assert_eq!(bus.update(&id, lasts(9000), at(21_000)), Err(Refused::Sold), "also what it had been before");
+    let changes = [slot("api-1", 1, 20_000, 30_000), slot("api-1", 2, 20_000, 32_000)];
+    assert_eq!(given(&mut bus), [changes.as_slice(), &[slot("api-1", 3, 20_000, 28_000)]].concat());
+
+    bus.hear(cue("x", 50_000, Some(5000)), at(30_000)).unwrap();
+    bus.commit(&CueId::new("x"));
+    assert_eq!(bus.hear(cue("x", 50_000, Some(9000)), at(48_000)), Err(Refused::Sold), "the stream neither");
+    bus.hear(cue("x", 52_000, Some(9000)), at(48_000)).unwrap();
+    bus.hear(cue("x", 52_000, Some(10_000)), at(48_500)).unwrap();
+    let moved = [slot("x", 2, 52_000, 61_000), slot("x", 3, 52_000, 62_000)];
+    assert_eq!(given(&mut bus)[1..], moved, "it is sold anew");
+}
+
+#[test]
 fn the_broadcaster_vetoes_and_holds_off() {
     let mut bus = live(|_| {});
     bus.hear(cue("x", 20_000, None), at(0)).unwrap();

@@ -48,8 +48,8 @@ impl Muxer {
         // At any other time FFmpeg takes it for the first of a subtitle track.
         give(TagParts { kind: TagKind::Script, timestamp_ms: 0, body: [&metadata, &[]] });
         chosen().for_each(|track| configuration(track, timestamp_ms, &mut give));
-        self.cues.retain(|cue| cue.end().is_none_or(|end| end > time));
-        self.cues.iter().for_each(|cue| cue_message(cue, time, &mut give));
+        let stands = |cue: &&Cue| cue.end().is_none_or(|end| end > time);
+        self.cues.iter().filter(stands).for_each(|cue| cue_message(cue, time, &mut give));
     }
 
     /// Gives the message of a cue that is announced, updated or withdrawn when the newest frame is that of `time`, if it is news.
@@ -59,7 +59,8 @@ impl Muxer {
             return;
         }
         known.map(|known| self.cues.remove(known));
-        if cue.state == CueState::Announced {
+        let is_over = cue.end().is_some_and(|end| end <= time);
+        if cue.state == CueState::Announced && !is_over {
             if self.cues.len() >= MOST_CUES {
                 self.cues.remove(0);
             }
@@ -80,8 +81,13 @@ impl Muxer {
         }
     }
 
-    /// Gives the tag of a frame, if its track is chosen.
-    pub fn frame(&self, frame: &Frame, give: impl FnOnce(TagParts<'_>)) {
+    /// Gives the tag of a frame, if its track is chosen; before it, the messages of cues that are over by then.
+    pub fn frame(&mut self, frame: &Frame, mut give: impl FnMut(TagParts<'_>)) {
+        let is_over = |cue: &Cue| cue.end().is_some_and(|end| end <= frame.dts);
+        while let Some(place) = self.cues.iter().position(is_over) {
+            let cue = self.cues.remove(place);
+            cue_message(&cue, frame.dts, &mut give);
+        }
         let Some(track) = self.chosen(frame.track) else { return };
         let prefix = mux::frame_prefix(track, frame);
         let body = [prefix.as_ref(), &frame.payload];
@@ -203,6 +209,41 @@ mod tests {
         assert_eq!(begin(&mut muxer, 4_700), []);
         muxer.cue(&cue(3, CueState::Announced), time(4_800), |_| {});
         assert_eq!(begin(&mut muxer, 5_000), [], "it is over");
+    }
+
+    #[test]
+    fn that_a_cue_is_over_is_told_once_before_the_first_frame_without_it() {
+        let cue = |id: &str, state| Cue {
+            id: CueId::new(id),
+            revision: if state == CueState::Announced { 1 } else { 2 },
+            state,
+            start: MediaTime::from_millis(4_000),
+            duration: Some(MediaTime::from_millis(1_000)),
+            origin: CueOrigin::Api,
+            scte35: None,
+        };
+        let time = MediaTime::from_millis;
+        let mut muxer = Muxer::default();
+        muxer.header(&[track(0, Codec::H264, 0), track(1, Codec::Aac, 0)], time(0), |_| {});
+        for id in ["ends", "withdrawn"] {
+            muxer.cue(&cue(id, CueState::Announced), time(2_000), |_| {});
+        }
+        muxer.cue(&cue("withdrawn", CueState::Cancelled), time(4_500), |_| {});
+        let mut told = Vec::new();
+        for (track, millis) in [(0, 4_980), (1, 4_990), (1, 5_010), (0, 5_020)] {
+            // Whoever begins there does not take it from those who watch.
+            muxer.header(
+                &[self::track(0, Codec::H264, 0), self::track(1, Codec::Aac, 0)],
+                time(millis),
+                |_| {},
+            );
+            muxer.frame(&frame(track, millis), |tag| {
+                let body = (tag.kind == TagKind::Script).then(|| tag.body.concat());
+                told.push((tag.timestamp_ms, body));
+            });
+        }
+        let end = on_ad_cue(&cue("ends", CueState::Announced), time(5_010)).to_vec();
+        assert_eq!(told, [(4_980, None), (4_990, None), (5_010, Some(end)), (5_010, None), (5_020, None)]);
     }
 
     #[test]

@@ -6,7 +6,8 @@
 use bytes::Bytes;
 
 use super::{
-    Command, Descriptor, Segmentation, SegmentationDescriptor, SpliceInfoSection, TICKS_PER_SECOND, Upid,
+    Command, Descriptor, Segmentation, SegmentationDescriptor, SpliceInfoSection, SpliceInsert, SpliceMode,
+    SplicePoint, TICKS_PER_SECOND, Upid,
 };
 use crate::media::{Cue, CueState, MediaTime};
 
@@ -26,7 +27,7 @@ const TOLERANCE: MediaTime = MediaTime::from_millis(100);
 pub fn of_cue(cue: &Cue, now: MediaTime) -> Bytes {
     match cue.state {
         CueState::Cancelled => overlay_cancel(cue),
-        CueState::Announced if cue.end().is_some_and(|end| end <= now) => overlay_end(cue),
+        CueState::Announced if cue.end().is_some_and(|end| end <= now) => end_of_slot(cue),
         CueState::Announced => of_slot(cue),
     }
 }
@@ -37,6 +38,33 @@ pub fn of_slot(cue: &Cue) -> Bytes {
         Some(section) if is_of(section, cue.duration) => section.clone(),
         _ => overlay_start(cue),
     }
+}
+
+/// What ends the slot of a cue: the counterpart of the section that it came with, else an overlay's end.
+pub fn end_of_slot(cue: &Cue) -> Bytes {
+    let counterpart = cue.scte35.as_deref().and_then(|section| counterpart(cue, section));
+    counterpart.unwrap_or_else(|| overlay_end(cue))
+}
+
+/// What a section says of a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Boundary {
+    /// It begins.
+    Start,
+    /// It ends.
+    End,
+}
+
+/// What a section says of the slot of a cue, as far as it can be read: a `splice_insert()` out of the programme or back, or a
+/// `time_signal()` at which a segment begins or ends (§10.3.3.1).
+pub fn boundary_of(cue: &Cue, section: &[u8]) -> Option<Boundary> {
+    let section = SpliceInfoSection::decode(section).ok()?;
+    let is_start = match &section.command {
+        Command::Insert(insert) => insert.splice.as_ref()?.out_of_network,
+        Command::TimeSignal(_) => is_start(segment_of(cue, &section)?.1)?,
+        _ => return None,
+    };
+    Some(if is_start { Boundary::Start } else { Boundary::End })
 }
 
 /// The slot begins.
@@ -65,6 +93,53 @@ pub fn event_id(cue: &Cue) -> u32 {
     }
 }
 
+/// The section that ends what another has begun, at the end of the cue's slot.
+fn counterpart(cue: &Cue, section: &[u8]) -> Option<Bytes> {
+    let section = SpliceInfoSection::decode(section).ok()?;
+    let time = ticks(cue.end().unwrap_or(cue.start));
+    let counterpart = match &section.command {
+        Command::Insert(insert) => {
+            let out = insert.splice.as_ref().filter(|point| point.out_of_network)?;
+            let mode = SpliceMode::Program(Some(time));
+            let back = SplicePoint { out_of_network: false, mode, duration: None, ..out.clone() };
+            let insert = SpliceInsert { event_id: insert.event_id, splice: Some(back) };
+            SpliceInfoSection::new(Command::Insert(insert), Vec::new())
+        }
+        Command::TimeSignal(_) => {
+            let (descriptor, start) = segment_of(cue, &section)?;
+            is_start(start).filter(|is_start| *is_start)?;
+            let (type_id, trailing) = (start.type_id | 1, Bytes::new());
+            let end = Segmentation { type_id, duration: None, sub_segment: None, trailing, ..start.clone() };
+            let end = SegmentationDescriptor { segmentation: Some(end), ..descriptor.clone() };
+            SpliceInfoSection::new(Command::TimeSignal(Some(time)), vec![Descriptor::Segmentation(end)])
+        }
+        _ => return None,
+    };
+    counterpart.encode().ok()
+}
+
+/// The segment of a section that is a cue's slot: the one that is named as it is, else the first.
+fn segment_of<'a>(
+    cue: &Cue,
+    section: &'a SpliceInfoSection,
+) -> Option<(&'a SegmentationDescriptor, &'a Segmentation)> {
+    let segment =
+        |descriptor: &'a SegmentationDescriptor| Some((descriptor, descriptor.segmentation.as_ref()?));
+    let own =
+        section.segmentations().filter(|descriptor| descriptor.event_id == event_id(cue)).find_map(segment);
+    own.or_else(|| section.segmentations().find_map(segment))
+}
+
+/// Whether a segment's type is a start or an end; of those from chapters to networks each start is even, and the end is the number
+/// after it (Table 23).
+fn is_start(segmentation: &Segmentation) -> Option<bool> {
+    (0x20..=0x51).contains(&segmentation.type_id).then_some(segmentation.type_id % 2 == 0)
+}
+
+fn ticks(time: MediaTime) -> u64 {
+    time.to_ticks(TICKS_PER_SECOND).rem_euclid(CLOCK) as u64
+}
+
 fn boundary(cue: &Cue, type_id: u8, time: MediaTime, duration: Option<MediaTime>) -> Bytes {
     let ticks = duration.map(|duration| duration.to_ticks(TICKS_PER_SECOND).clamp(0, LONGEST) as u64);
     let segmentation = Segmentation {
@@ -82,7 +157,7 @@ fn boundary(cue: &Cue, type_id: u8, time: MediaTime, duration: Option<MediaTime>
 }
 
 fn section(cue: &Cue, time: MediaTime, segmentation: Option<Segmentation>) -> Bytes {
-    let pts = time.to_ticks(TICKS_PER_SECOND).rem_euclid(CLOCK) as u64;
+    let pts = ticks(time);
     let descriptor =
         SegmentationDescriptor { event_id: event_id(cue), event_id_compliance: true, segmentation };
     let descriptors = vec![Descriptor::Segmentation(descriptor)];
@@ -197,6 +272,52 @@ mod tests {
         assert_eq!(of_slot(&with(Some(seconds(20)), &strange)), strange);
         let endless = overlay_start(&cue("7", seconds(900), None));
         assert_eq!(of_slot(&with(Some(seconds(20)), &endless)), endless, "it says nothing of that");
+    }
+
+    #[test]
+    fn the_end_is_the_counterpart_of_the_start_that_the_encoder_sent() {
+        let plain = cue("7", seconds(40), Some(seconds(15)));
+        let with = |section: Bytes| Cue { scte35: Some(section), ..plain.clone() };
+        // Somebody's placement opportunity, behind one of another's that ends there.
+        let segment = |event_id, type_id| {
+            let (_, mut descriptor) = read(&overlay_start(&plain));
+            descriptor.event_id = event_id;
+            descriptor.segmentation.as_mut().unwrap().type_id = type_id;
+            Descriptor::Segmentation(descriptor)
+        };
+        let section =
+            |segments| SpliceInfoSection::new(Command::TimeSignal(Some(9)), segments).encode().unwrap();
+        let placement = with(section(vec![segment(6, 0x35), segment(7, 0x34)]));
+        assert_eq!(boundary_of(&placement, placement.scte35.as_ref().unwrap()), Some(Boundary::Start));
+        let end = end_of_slot(&placement);
+        let (pts, descriptor) = read(&end);
+        let segmentation = descriptor.segmentation.as_ref().unwrap();
+        assert_eq!((pts, descriptor.event_id, segmentation.type_id), (55 * 90_000, 7, 0x35));
+        assert_eq!(boundary_of(&placement, &end), Some(Boundary::End));
+
+        let splice = SplicePoint {
+            out_of_network: true,
+            event_id_compliance: true,
+            mode: SpliceMode::ProgramImmediate,
+            duration: None,
+            unique_program_id: 3,
+            avail_num: 1,
+            avails_expected: 2,
+        };
+        let insert = |splice| Command::Insert(SpliceInsert { event_id: 1000, splice });
+        let encode = |splice| SpliceInfoSection::new(insert(splice), Vec::new()).encode().unwrap();
+        let out = with(encode(Some(splice.clone())));
+        assert_eq!(boundary_of(&out, out.scte35.as_ref().unwrap()), Some(Boundary::Start));
+        let mode = SpliceMode::Program(Some(55 * 90_000));
+        let back = encode(Some(SplicePoint { out_of_network: false, mode, ..splice }));
+        assert_eq!(of_cue(&out, seconds(55)), back);
+        assert_eq!(boundary_of(&out, &back), Some(Boundary::End));
+
+        // What is no start has an overlay's end, and what is cancelled is no boundary.
+        for section in [section(vec![segment(7, 0x10)]), encode(None), Bytes::from_static(b"no section")] {
+            assert_eq!(boundary_of(&plain, &section), None);
+            assert_eq!(end_of_slot(&with(section)), overlay_end(&plain));
+        }
     }
 
     proptest! {

@@ -53,6 +53,37 @@ async fn the_newest_taker_has_the_cues_and_what_he_has_no_room_for_is_counted() 
 }
 
 #[tokio::test]
+async fn that_a_cue_is_over_is_announced_once_unless_it_was_withdrawn() {
+    let (channel, mut publisher) = on_air(Config::default());
+    let mut announcements = channel.announcements();
+    publisher.write(frame(VIDEO, 0, true));
+    assert!(channel.announce(cue("ends", 1, 100, 900)));
+    assert!(channel.announce(cue("cut", 1, 100, 9_000)));
+    assert!(channel.announce(cue("cut", 2, 100, 400)));
+    assert!(channel.announce(cue("withdrawn", 1, 100, 900)));
+    assert!(channel.announce(Cue { state: CueState::Cancelled, ..cue("withdrawn", 2, 100, 900) }));
+    let mut told = Vec::new();
+    for millis in [400, 500, 960, 1_000, 1_040, 9_200] {
+        // The last two before the end are sound and picture at one time.
+        publisher.write(frame(if millis == 960 { AUDIO } else { VIDEO }, millis, true));
+        while let Ok((cue, now)) = tokio::time::timeout(Duration::ZERO, announcements.next()).await {
+            let word = if cue.end() <= Some(now) { "over" } else { "on" };
+            told.push(format!("{} {} {word} {}", cue.id, cue.revision, now.as_millis()));
+        }
+    }
+    let expected = [
+        "ends 1 on 400",
+        "cut 1 on 400",
+        "cut 2 on 400",
+        "withdrawn 1 on 400",
+        "withdrawn 2 on 400",
+        "cut 2 over 500",
+        "ends 1 over 1000",
+    ];
+    assert_eq!(told, expected);
+}
+
+#[tokio::test]
 async fn announcements_are_told_each_once_and_begin_with_those_that_stand() {
     let (channel, mut publisher) = on_air(Config::default());
     let mut early = channel.announcements();

@@ -74,6 +74,7 @@ async fn contract(store: impl LedgerStore) {
     assert_eq!(store.restore().await.unwrap(), later);
 
     displays(&store).await;
+    settlements(&store).await;
     reports(&store, &book).await;
 }
 
@@ -86,6 +87,19 @@ async fn displays(store: &impl LedgerStore) {
     assert_eq!(all[4].class, DisplayClass::Server);
     assert_eq!(store.displays(HOUR, 0, 100).await.unwrap(), all[2..]);
     assert_eq!(store.displays(HOUR, all[3].seq, 2).await.unwrap(), all[4..6]);
+}
+
+async fn settlements(store: &impl LedgerStore) {
+    let lots = async |slot| {
+        let settlement = store.settlement(SlotId(slot)).await.unwrap();
+        assert_eq!(settlement.slot, SlotId(slot));
+        let lots = settlement.lots.iter();
+        let figures = lots.map(|lot| (lot.campaign.0, lot.reserved.as_nanos(), lot.spent.as_nanos()));
+        figures.collect::<Vec<_>>()
+    };
+    assert_eq!(lots(3).await, [(1, 999, 999), (u64::MAX, 300, 100)], "as the book has settled it");
+    assert_eq!(lots(4).await, [(1, 100, 50)], "by now");
+    assert_eq!(lots(99).await, []);
 }
 
 async fn reports(store: &impl LedgerStore, book: &Book) {

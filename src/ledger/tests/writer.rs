@@ -69,11 +69,17 @@ async fn what_is_reserved_goes_back_at_a_start_that_comes_too_late() {
     ledger.submit(Event::Reserve(reservation("a", 10, vec![lot(1, 100, 5)]))).await.unwrap();
     drop(ledger);
     time.store(11, Ordering::Relaxed);
-    let (ledger, found) = Ledger::start(store, at(&time)).await.unwrap();
-    assert_eq!(found.open_slots().map(|(slot, ..)| slot).collect::<Vec<_>>(), [SlotId(2)], "it was running");
+    let (ledger, found) = Ledger::start(store.clone(), at(&time)).await.unwrap();
+    assert_eq!(
+        found.book.open_slots().map(|(slot, ..)| slot).collect::<Vec<_>>(),
+        [SlotId(2)],
+        "it was running"
+    );
     // A deadline that is over needs no event; it wins against none, so one is sent.
     assert_eq!(ledger.submit(fund(1, 1, 1000)).await.unwrap(), Receipt::Repeated);
     assert_eq!(left(&ledger), nanos(1000));
+    let mut settlements = found.settlements;
+    assert_eq!(settlements.try_recv().unwrap().slot, SlotId(2), "whoever begins with the ledger is told");
 }
 
 #[tokio::test]
@@ -135,6 +141,10 @@ impl LedgerStore for Failing {
 
     fn displays(&self, _: UnixMillis, _: Seq, _: u32) -> Outcome<'_, Vec<Display>> {
         Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn settlement(&self, slot: SlotId) -> Outcome<'_, Settlement> {
+        Box::pin(async move { Ok(Settlement { slot, lots: Vec::new() }) })
     }
 
     fn report<'a>(&'a self, _: &'a ReportFilter) -> Outcome<'a, Vec<ReportRow>> {

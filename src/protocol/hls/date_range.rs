@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 
 use crate::clock::rfc3339;
-use crate::format::scte35::slot;
-use crate::media::{Cue, CueId, CueState, MediaTime};
+use crate::format::scte35::slot::{self, Boundary};
+use crate::media::{Cue, CueState, MediaTime};
 
 use super::media_playlist::MediaPlaylist;
 
@@ -21,7 +21,8 @@ const REMOVED: usize = 64;
 ///
 /// A player may add up attributes it reads at different times, so none may ever change (RFC 8216bis §4.4.5.1): an
 /// update that moves a slot ends the old range and begins another under a new id, one that changes its length or
-/// withdraws it adds `DURATION` to `PLANNED-DURATION`.
+/// withdraws it adds `DURATION` to `PLANNED-DURATION`. What begins the slot is its `SCTE35-OUT`; when it is over, `SCTE35-IN`
+/// joins it in the tag of the same id (§4.4.5.1.1).
 #[derive(Debug, Default)]
 pub struct DateRanges {
     ranges: VecDeque<DateRange>,
@@ -31,14 +32,14 @@ pub struct DateRanges {
 
 #[derive(Debug)]
 struct DateRange {
-    cue: CueId,
-    revision: u32,
+    cue: Cue,
     id: String,
-    start: MediaTime,
     planned: Option<MediaTime>,
     duration: Option<MediaTime>,
     /// SCTE-35 attributes in the order they came, each name once.
     sections: Vec<(&'static str, Bytes)>,
+    /// Its end has come, or it was withdrawn.
+    is_over: bool,
     /// End of the playlist when this last changed.
     changed: MediaTime,
 }
@@ -56,8 +57,8 @@ impl DateRanges {
 
     /// Takes in an announcement made when playlists ended at `now`; `false` when it says nothing new.
     pub(super) fn announce(&mut self, cue: Cue, now: MediaTime) -> bool {
-        let known = self.ranges.iter_mut().rev().find(|range| range.cue == cue.id);
-        if known.as_ref().is_some_and(|range| range.revision >= cue.revision) {
+        let known = self.ranges.iter_mut().rev().find(|range| range.cue.id == cue.id);
+        if known.as_ref().is_some_and(|range| range.cue.revision >= cue.revision) {
             return false;
         }
         match (known, cue.state) {
@@ -67,7 +68,7 @@ impl DateRanges {
                 self.add(id, cue, now);
             }
             (Some(range), CueState::Cancelled) => range.end(&cue, now),
-            (Some(range), CueState::Announced) if range.start == cue.start => range.update(cue, now),
+            (Some(range), CueState::Announced) if range.cue.start == cue.start => range.update(cue, now),
             (Some(range), CueState::Announced) => {
                 range.end(&cue, now);
                 self.add(format!("{}-{}", cue.id, cue.revision), cue, now);
@@ -77,11 +78,19 @@ impl DateRanges {
         true
     }
 
+    /// Playlists end at `now`: the slots whose end has come are over.
+    pub(super) fn reach(&mut self, now: MediaTime) {
+        for range in self.ranges.iter_mut().filter(|range| range.has_come(now)) {
+            range.complete(now);
+            self.revision += 1;
+        }
+    }
+
     /// Forgets ranges that ended before everything `playlist` lists.
     pub(super) fn forget_before(&mut self, playlist: &MediaPlaylist) {
         let Some(first) = playlist.segments().front() else { return };
         let (start, now) = (first.start, playlist.end());
-        while let Some(index) = self.ranges.iter().position(|range| range.is_over(start)) {
+        while let Some(index) = self.ranges.iter().position(|range| range.is_past(start)) {
             self.remove(index, now);
         }
         let forgotten = |at: MediaTime| now - at > MediaTime::from_millis(120_000);
@@ -106,16 +115,15 @@ impl DateRanges {
             self.remove(0, now);
         }
         let section = slot::of_slot(&cue);
-        let sections = vec![(attribute(&section), section)];
+        let sections = vec![(attribute(&cue, &section), section)];
         self.ranges.push_back(DateRange {
-            cue: cue.id,
-            revision: cue.revision,
             id: quotable(&id),
-            start: cue.start,
             planned: cue.duration,
             duration: None,
             sections,
+            is_over: false,
             changed: now,
+            cue,
         });
     }
 
@@ -131,7 +139,6 @@ impl DateRanges {
 
 impl DateRange {
     fn update(&mut self, cue: Cue, now: MediaTime) {
-        self.revision = cue.revision;
         self.changed = now;
         match (self.planned, cue.duration) {
             (None, duration) => self.planned = duration,
@@ -140,32 +147,67 @@ impl DateRange {
             }
             _ => {}
         }
-        self.add_section(cue.scte35);
+        self.add_section(cue.scte35.clone());
+        self.cue = cue;
     }
 
-    /// The slot is withdrawn, or cut short if it is running.
+    fn has_come(&self, now: MediaTime) -> bool {
+        !self.is_over && self.cue.end().is_some_and(|end| end <= now)
+    }
+
+    /// The slot was there up to its end.
+    fn complete(&mut self, now: MediaTime) {
+        (self.is_over, self.changed) = (true, now);
+        if let Some(duration) = self.cue.duration {
+            self.duration.get_or_insert(duration);
+        }
+        self.come_back(slot::end_of_slot(&self.cue));
+    }
+
+    /// Players come back from what they went out to.
+    fn come_back(&mut self, section: Bytes) {
+        if self.sections.iter().any(|(name, _)| *name == SCTE35_OUT) {
+            self.add_named(SCTE35_IN, section);
+        }
+    }
+
+    /// The slot is withdrawn or moved, or cut short if it is running.
     fn end(&mut self, cue: &Cue, now: MediaTime) {
-        self.revision = cue.revision;
-        self.changed = now;
-        let ran = (now - self.start).max(MediaTime::ZERO);
-        self.duration.get_or_insert(self.planned.map_or(ran, |planned| planned.min(ran)));
-        self.add_section(cue.scte35.clone().filter(|section| attribute(section) == SCTE35_IN));
+        (self.is_over, self.changed, self.cue.revision) = (true, now, cue.revision);
+        let ran = (now - self.cue.start).max(MediaTime::ZERO);
+        let ran = *self.duration.get_or_insert(self.planned.map_or(ran, |planned| planned.min(ran)));
+        let told = cue.scte35.clone().filter(|section| attribute(cue, section) == SCTE35_IN);
+        match (told, cue.state) {
+            (Some(section), _) => self.add_named(SCTE35_IN, section),
+            (None, CueState::Cancelled) if ran <= MediaTime::ZERO => {
+                self.add_named(SCTE35_CMD, slot::overlay_cancel(cue));
+            }
+            (None, CueState::Cancelled) => {
+                let cut = Cue { duration: Some(ran), ..self.cue.clone() };
+                self.come_back(slot::end_of_slot(&cut));
+            }
+            (None, CueState::Announced) => {}
+        }
     }
 
     fn add_section(&mut self, section: Option<Bytes>) {
-        let Some(section) = section else { return };
-        let name = attribute(&section);
+        if let Some(section) = section {
+            self.add_named(attribute(&self.cue, &section), section);
+        }
+    }
+
+    fn add_named(&mut self, name: &'static str, section: Bytes) {
         if !self.sections.iter().any(|(known, _)| *known == name) {
             self.sections.push((name, section));
         }
     }
 
-    fn is_over(&self, first: MediaTime) -> bool {
-        self.start + self.duration.or(self.planned).unwrap_or_default() < first
+    fn is_past(&self, first: MediaTime) -> bool {
+        self.cue.start + self.duration.or(self.planned).unwrap_or_default() < first
     }
 
     fn write(&self, out: &mut String, epoch: SystemTime) {
-        let start = date(epoch, self.start);
+        let start = date(epoch, self.cue.start);
         let _ = write!(out, "#EXT-X-DATERANGE:ID=\"{}\",START-DATE=\"{start}\"", self.id);
         for (name, duration) in [("PLANNED-DURATION", self.planned), ("DURATION", self.duration)] {
             if let Some(duration) = duration {
@@ -186,9 +228,9 @@ const SCTE35_OUT: &str = "SCTE35-OUT";
 const SCTE35_IN: &str = "SCTE35-IN";
 const SCTE35_CMD: &str = "SCTE35-CMD";
 
-/// The attribute for a `splice_info_section`: OUT and IN for a `splice_insert` that leaves and comes back to the
-/// programme (ANSI/SCTE 35 §9.7.3), CMD for all others. An overlay's `time_signal` is no splice out.
-fn attribute(section: &[u8]) -> &'static str {
+/// The attribute for a `splice_info_section` (RFC 8216bis §4.4.5.1.1): OUT where the slot begins and IN where it ends, CMD for all
+/// others. A `splice_insert` is told by its first bytes, whatever else is wrong with it (ANSI/SCTE 35 §9.7.3).
+fn attribute(cue: &Cue, section: &[u8]) -> &'static str {
     const COMMAND_TYPE: usize = 13;
     const SPLICE_INSERT: u8 = 5;
     let at = |index: usize| section.get(COMMAND_TYPE + index).copied();
@@ -196,7 +238,11 @@ fn attribute(section: &[u8]) -> &'static str {
     match (at(0), at(6)) {
         (Some(SPLICE_INSERT), Some(flags)) if !cancelled && flags & 0x80 != 0 => SCTE35_OUT,
         (Some(SPLICE_INSERT), Some(_)) if !cancelled => SCTE35_IN,
-        _ => SCTE35_CMD,
+        _ => match slot::boundary_of(cue, section) {
+            Some(Boundary::Start) => SCTE35_OUT,
+            Some(Boundary::End) => SCTE35_IN,
+            None => SCTE35_CMD,
+        },
     }
 }
 

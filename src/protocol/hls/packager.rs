@@ -241,6 +241,7 @@ impl Packager {
         let before = main.cuts();
         main.announce(self.messages.drain(..));
         main.push(frame);
+        self.date_ranges.reach(main.playlist().end());
         let after = main.cuts();
         if after.discontinuities > before.discontinuities {
             others.iter_mut().for_each(Writer::interrupt);

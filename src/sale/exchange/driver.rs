@@ -203,7 +203,7 @@ impl Exchange {
             if count == 0 || !lot.spent.is_positive() {
                 continue;
             }
-            let displayed = Displayed { count, at: clock::unix_millis(clock::wall()), part: 0 };
+            let displayed = Displayed { count, at: clock::unix_now(), part: 0 };
             let told = partner.told(auction);
             let billed = told.billed(bid, external, *min_to_win, displayed);
             let links = winner.impressions();

@@ -1,7 +1,12 @@
-//! What is kept of cues, and who bids.
+//! What is kept of cues, who bids, what becomes of slots, and what the sale does when something fails.
 
+mod director;
 mod market;
+mod pages;
 mod records;
+mod slots;
+mod stage;
+mod start;
 mod store;
 
 use crate::cue::Slot;

@@ -62,3 +62,24 @@ async fn a_cue_that_was_sold_stays_in_memory_until_it_is_settled() {
     assert_eq!(store.cue(sold).await.unwrap().unwrap().settled, Some(settled));
     assert_eq!(records.find(sold).await.unwrap().unwrap().settled, Some(settled));
 }
+
+#[tokio::test]
+async fn a_slot_that_was_sold_again_is_settled_as_it_was_sold_last() {
+    let (records, _store, _database) = records().await;
+    let number = records.number();
+    records.add(record(number.0, &kitchen(), CueOrigin::Api, 1));
+    let sold = |slot| Some(Sold { slot: SlotId(slot), units: vec![3], traces: vec![0], overlay: None });
+    records.change(number, |record| record.sold = sold(5));
+    records.change(number, |record| record.sold = None);
+    let lot = |spent| SettledLot {
+        campaign: CampaignId(1),
+        reserved: Money::from_nanos(30),
+        spent: Money::from_nanos(spent),
+    };
+    records.settle(SlotId(5), &[lot(0)]);
+    assert_eq!(records.open_cue(number).unwrap().settled, None);
+    records.change(number, |record| record.sold = sold(6));
+    records.settle(SlotId(6), &[lot(20)]);
+    let settled = Settled { reserved: Money::from_nanos(30), spent: Money::from_nanos(20) };
+    assert_eq!(records.open_cue(number).unwrap().settled, Some(settled));
+}

@@ -3,6 +3,7 @@
 mod bidder;
 mod guided;
 mod stage;
+mod tracking;
 
 use std::time::Duration;
 
@@ -237,6 +238,7 @@ async fn a_slot_that_ends_early_is_charged_for_what_was_shown_and_a_withdrawn_on
     // The broadcaster ends it a while later; it is cut off there.
     let newest = viewers[0].frame().await.dts;
     let start = stage.show(&cut).await["start_ns"].as_i64().expect("a start") / 1_000_000;
+    stage.operator("PATCH", &delete(&cut), json!({ "duration_ms": 12_000 }), 409).await;
     let change = json!({ "duration_ms": newest + 1000 - start });
     stage.operator("PATCH", &delete(&cut), change, 204).await;
     let over = stage.over(&cut, &mut viewers).await;

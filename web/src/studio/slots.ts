@@ -27,6 +27,7 @@ const OUTCOMES: Record<string, string> = {
   no_place: 'No overlay could be drawn',
   late: 'Too late to be sold',
   unkept: 'Could not be sold',
+  failed: 'Could not be sold',
   withdrawn: 'Withdrawn',
   broadcast_ended: 'The broadcast ended before',
 }

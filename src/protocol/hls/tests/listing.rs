@@ -7,7 +7,7 @@ use super::super::pace::PackagerConfig;
 use super::super::packager::Packager;
 use super::super::playlist::{Form, multivariant};
 use super::support::*;
-use crate::format::scte35::{Command, SpliceInfoSection};
+use crate::format::scte35::{Command, SpliceInfoSection, slot};
 use crate::media::{Cue, CueId, CueOrigin, CueState, MediaTime};
 
 fn live(seconds: f64) -> Packager {
@@ -215,7 +215,7 @@ fn date_ranges(packager: &Packager) -> Vec<String> {
 
 /// The same without the sections.
 fn slots(packager: &Packager) -> Vec<String> {
-    let slot = |range: String| match range.split_once(",SCTE35-CMD=") {
+    let slot = |range: String| match range.split_once(",SCTE35-") {
         Some((slot, _)) => slot.to_owned(),
         None => range,
     };
@@ -250,7 +250,8 @@ fn a_cue_that_came_without_a_section_gets_one_that_stays() {
     packager.cue(cue("halftime", 1, CueState::Announced, 10_000, Some(15_000)));
     let announced = date_ranges(&packager);
     let section = |range: &str| {
-        let (_, hex) = range.split_once(",SCTE35-CMD=0x").expect("a section");
+        let (_, hex) = range.split_once(",SCTE35-OUT=0x").expect("a section");
+        let hex = hex.split(',').next().expect("digits");
         let bytes: Vec<u8> =
             (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
         SpliceInfoSection::decode(&bytes).unwrap()
@@ -270,19 +271,63 @@ fn scte35_sections_go_into_the_attribute_of_their_kind() {
     let section = |hex: &str| -> Bytes {
         (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
     };
-    // A splice_insert out of the programme, its return, and a time_signal for an overlay.
+    // A splice_insert out of the programme, its return, and a time_signal that is cut off.
     let out = "FC302000000000000000FFF00F05000003E87FFF7E002932E0000100000000A1B2C3D4";
     let back = "FC302000000000000000FFF00F05000003E87F5F7E002932E0000100000000A1B2C3D4";
-    let overlay = "FC304B00000000000000FFF00506FE055D4A8000350233435545494A0000017FFF00000DBBA0";
+    let broken = "FC304B00000000000000FFF00506FE055D4A8000350233435545494A0000017FFF00000DBBA0";
     let mut packager = live(6.0);
-    for (index, hex) in [out, back, overlay].into_iter().enumerate() {
+    for (index, hex) in [out, back, broken].into_iter().enumerate() {
         let scte35 = Some(section(hex));
         packager.cue(Cue { scte35, ..cue(&index.to_string(), 1, CueState::Announced, 9000, None) });
     }
     let listed = date_ranges(&packager);
     assert!(listed[0].ends_with(&format!(",SCTE35-OUT=0x{out}")), "{}", listed[0]);
     assert!(listed[1].ends_with(&format!(",SCTE35-IN=0x{back}")), "{}", listed[1]);
-    assert!(listed[2].ends_with(&format!(",SCTE35-CMD=0x{overlay}")), "{}", listed[2]);
+    assert!(listed[2].ends_with(&format!(",SCTE35-CMD=0x{broken}")), "{}", listed[2]);
+}
+
+#[test]
+fn a_slot_goes_out_where_it_begins_and_comes_back_in_where_it_ends() {
+    let mut packager = self::packager(PackagerConfig::default(), [picture()]);
+    let text = |section: Bytes| section.iter().map(|byte| format!("{byte:02X}")).collect::<String>();
+    let plain = |id, revision, duration| cue(id, revision, CueState::Announced, 10_000, Some(duration));
+    let [whole, running] = ["whole", "running"].map(|id| plain(id, 1, 3_000));
+    let withdrawn = cue("withdrawn", 2, CueState::Cancelled, 10_000, Some(3_000));
+    let ended = |cue: &Cue| Cue { duration: Some(MediaTime::from_millis(2_000)), ..cue.clone() };
+    for frame in pictures(30.0, 60, 16.0) {
+        let time = frame.dts;
+        packager.frame(frame);
+        if time == MediaTime::from_millis(8_000) {
+            for cue in [&whole, &running, &plain("withdrawn", 1, 3_000)] {
+                packager.cue(cue.clone());
+            }
+            packager.cue(withdrawn.clone());
+            let listed = date_ranges(&packager);
+            let out = text(slot::overlay_start(&whole));
+            assert!(
+                listed[0].ends_with(&format!(",PLANNED-DURATION=3.000,SCTE35-OUT=0x{out}")),
+                "{listed:?}"
+            );
+            let cancel = text(slot::overlay_cancel(&withdrawn));
+            assert!(listed[2].contains(",DURATION=0.000,SCTE35-OUT=0x"), "{listed:?}");
+            assert!(listed[2].ends_with(&format!(",SCTE35-CMD=0x{cancel}")), "{listed:?}");
+        }
+        if packager.main().is_some_and(|main| main.end() == MediaTime::from_millis(12_000)) {
+            packager.cue(cue("running", 2, CueState::Cancelled, 10_000, Some(3_000)));
+        }
+        if packager.main().is_some_and(|main| main.end() < MediaTime::from_millis(13_000)) {
+            let whole = date_ranges(&packager).into_iter().next();
+            assert!(whole.is_none_or(|range| !range.contains("SCTE35-IN")), "it is on still");
+        }
+    }
+    let listed = date_ranges(&packager);
+    let back = text(slot::overlay_end(&whole));
+    assert!(listed[0].contains(",PLANNED-DURATION=3.000,DURATION=3.000,SCTE35-OUT=0x"), "{listed:?}");
+    assert!(listed[0].ends_with(&format!(",SCTE35-IN=0x{back}")), "{listed:?}");
+    let back = text(slot::overlay_end(&ended(&running)));
+    assert!(listed[1].contains(",DURATION=2.000,"), "{listed:?}");
+    assert!(listed[1].ends_with(&format!(",SCTE35-IN=0x{back}")), "{listed:?}");
+    assert!(!listed[2].contains("SCTE35-IN"), "{listed:?}");
 }
 
 #[test]
