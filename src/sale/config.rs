@@ -55,6 +55,9 @@ pub struct Config {
     pub floor_l_shape: Cpm,
     /// The lowest price of a thousand impressions of a double box.
     pub floor_double_box: Cpm,
+    /// A MaxMind DB file with the countries of addresses.
+    #[serde(with = "setting::optional_path")]
+    pub countries: Option<PathBuf>,
     /// Pages that may follow placements at one time, in all channels.
     pub max_pages: usize,
     /// How long cues and their traces are kept.
@@ -86,6 +89,7 @@ impl Default for Config {
             floor_corner: Cpm::from_micros(500_000),
             floor_l_shape: Cpm::from_micros(2_000_000),
             floor_double_box: Cpm::from_micros(2_000_000),
+            countries: None,
             max_pages: 15_000,
             keep: Duration::from_secs(90 * 24 * 3600),
             bidders: Vec::new(),

@@ -15,6 +15,7 @@
 //! | `decision` | a slot's auction: who is asked, what is reserved, what may be shown |
 //! | `guided`, `pages` | pages that draw overlays themselves: what each is told, over `/events/CHANNEL` |
 //! | [`exchange`] | bidders outside: asked, their creatives fetched, told what became of it |
+//! | `country` | where pages come from |
 //! | `beacons` | the routes of events: `/i/TOKEN/EVENT` and `/c/TOKEN` |
 //!
 //! A slot goes: cue bus → announced in the broadcast → time and audience taken → auction → trace kept and money
@@ -23,6 +24,7 @@
 mod beacons;
 mod charges;
 mod config;
+mod country;
 mod decision;
 mod director;
 pub mod displays;

@@ -28,8 +28,8 @@ use super::config::Delivery;
 use super::guided::{self, BEHIND, Seat};
 use super::server::Sale;
 use crate::auction::Cohort;
-use crate::auction::cohort::Device;
-use crate::http::{ApiError, Streaming, for_everyone};
+use crate::auction::cohort::{Code, Device};
+use crate::http::{ApiError, ClientAddress, ClientCountry, Streaming, for_everyone};
 use crate::ledger::{CampaignId, SessionId};
 use crate::media::ChannelName;
 
@@ -52,14 +52,14 @@ struct About {
 }
 
 impl About {
-    fn cohort(&self) -> Cohort {
+    fn cohort(&self, country: Option<Code>) -> Cohort {
         let tags = self.tags.as_deref().unwrap_or_default().split(',').map(str::trim);
         let tags = tags.filter(|tag| (1..=MAX_TAG).contains(&tag.len())).take(MAX_TAGS);
         // `en-GB` is read by who reads `en`.
         let language = self.lang.as_deref().map(|lang| lang.split('-').next().unwrap_or_default());
         Cohort {
             consent: self.consent.as_deref() == Some("1"),
-            country: None,
+            country,
             language: language.and_then(|language| language.parse().ok()),
             device: self.device,
             tags: tags.map(Arc::from).collect::<BTreeSet<_>>(),
@@ -80,6 +80,8 @@ async fn follow(
     State(sale): State<Sale>,
     Path(name): Path<String>,
     Query(about): Query<About>,
+    Extension(address): Extension<ClientAddress>,
+    country: Option<Extension<ClientCountry>>,
 ) -> Result<Response, ApiError> {
     let channel = name.parse::<ChannelName>().ok().and_then(|name| sale.inner().hub.channel(&name));
     let channel = channel.ok_or_else(|| ApiError::not_found("there is no such channel"))?;
@@ -97,7 +99,8 @@ async fn follow(
     let seat = match delivery {
         Delivery::Burned => None,
         _ => {
-            let seat = sale.seat(channel.name(), SessionId(session), about.cohort(), sender);
+            let country = sale.inner().countries.of(country.map(|Extension(country)| country), address.0);
+            let seat = sale.seat(channel.name(), SessionId(session), about.cohort(country), sender);
             let full = || {
                 ApiError::unavailable("as many pages follow as may")
                     .with_header(RETRY_AFTER, HeaderValue::from_static("10"))

@@ -7,6 +7,7 @@ use tokio::sync::broadcast;
 
 use super::beacons::Gate;
 use super::config::Config;
+use super::country::{Countries, CountriesError};
 use super::exchange::{self, Exchange};
 use super::guided::Guided;
 use super::images::Images;
@@ -73,6 +74,9 @@ pub enum StartError {
     /// Certificates cannot be read.
     #[error("sale.trust: {0}")]
     Trust(#[from] rustls::pki_types::pem::Error),
+    /// The database of countries cannot be read.
+    #[error(transparent)]
+    Countries(#[from] CountriesError),
 }
 
 impl Sale {
@@ -124,6 +128,7 @@ impl Sale {
             title: parts.titles,
             gate: Gate::new(&parts.secret, config, rules),
             guided: Guided::default(),
+            countries: Countries::open(config.countries.as_deref())?,
             pages: parts.pages,
             hub: hub.clone(),
             life: parts.life,
