@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use axum::extract::{Multipart, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Multipart, Query, State};
 use axum::response::{IntoResponse as _, Response};
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, LOCATION,
@@ -11,7 +12,7 @@ use http::header::{
 };
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::Api;
 use super::advertisers::{Number, fresh};
@@ -28,6 +29,8 @@ use crate::media::OverlayFormat;
 
 /// What a form may have beside the image, in bytes.
 const AROUND: usize = 32 << 10;
+/// Creatives that are listed at once.
+const PAGE: usize = 100;
 /// The longest text of all categories together, in bytes.
 const MAX_CATEGORIES: usize = rules::MAX_WORDS * rules::MAX_WORD * 4;
 
@@ -140,6 +143,40 @@ pub(super) async fn create(
     let creative = api.bookings.add_creative(id, upload).await?;
     let location = format!("/api/v1/creatives/{}", creative.id);
     Ok((StatusCode::CREATED, [(LOCATION, location)], fresh(CreativeView::of(&creative))).into_response())
+}
+
+/// Creatives, the oldest first.
+#[derive(Serialize, ToSchema)]
+pub(super) struct CreativeList {
+    creatives: Vec<CreativeView>,
+}
+
+/// Which creatives.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Which {
+    /// `pending`, `approved` or `rejected`; all of them when left out.
+    #[param(value_type = Option<String>)]
+    state: Option<Approval>,
+    /// Only those after this one.
+    after: Option<u64>,
+}
+
+/// The creatives of all campaigns, the oldest first, a hundred at a time: those that are `pending` wait to be allowed.
+#[utoipa::path(get, path = "/api/v1/creatives", tag = "creatives", params(Which),
+    security(("admin" = [])), responses(
+        (status = 200, body = CreativeList),
+        (status = 400, body = ErrorBody, description = "There is no such state"),
+        (status = 401, body = ErrorBody, description = "No token, or a wrong one"),
+    ))]
+pub(super) async fn list(
+    State(api): State<Arc<Api>>,
+    _: Operator,
+    which: Result<Query<Which>, QueryRejection>,
+) -> Result<Response, ApiError> {
+    let Query(which) = which.map_err(|error| ApiError::bad_request(error.body_text()))?;
+    let creatives = api.bookings.creatives(which.state, which.after, PAGE);
+    Ok(fresh(CreativeList { creatives: creatives.iter().map(CreativeView::of).collect() }))
 }
 
 /// One creative.

@@ -105,6 +105,7 @@ pub fn router(api: &Arc<Api>, others: Option<OpenApi>) -> Router {
         .routes(routes!(campaigns::show, campaigns::update, campaigns::delete))
         .routes(routes!(campaigns::pay))
         .routes(routes!(creatives::create).layer(DefaultBodyLimit::max(creatives::max_form(&api.bookings))))
+        .routes(routes!(creatives::list))
         .routes(routes!(creatives::show, creatives::delete))
         .routes(routes!(creatives::image))
         .routes(routes!(creatives::approve))

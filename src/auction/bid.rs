@@ -166,6 +166,10 @@ pub enum LossReason {
     AdType,
     /// The creative is longer than the slot.
     TooLong,
+    /// It was decided too late to be shown.
+    Expired,
+    /// What won could not be paid for, kept or shown: nothing is.
+    Unsold,
 }
 
 impl LossReason {
@@ -173,7 +177,8 @@ impl LossReason {
     pub const fn code(self) -> u16 {
         match self {
             // Ours alone; "internal error" is the list's word for that.
-            Self::TooMany | Self::ServerCounts => 1,
+            Self::TooMany | Self::ServerCounts | Self::Unsold => 1,
+            Self::Expired => 2,
             Self::InvalidResponse => 3,
             Self::UnknownDeal => 4,
             Self::AuctionId => 5,

@@ -3,6 +3,7 @@
 mod creatives;
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::{Mutex, watch};
@@ -17,6 +18,7 @@ use super::register::Register;
 use super::rules;
 use super::store::{BookingStore, BookingStoreError};
 use crate::auction::Campaign;
+use crate::auction::campaign::Approval;
 use crate::auth::{AccessKey, Digest};
 use crate::clock;
 use crate::ledger::{Account, CampaignId, Event, Ledger, Receipt};
@@ -140,6 +142,20 @@ impl Bookings {
     /// The creatives of a campaign.
     pub fn creatives_of(&self, campaign: CampaignId) -> Vec<Creative> {
         self.0.read().creatives_of(campaign).cloned().collect()
+    }
+
+    /// The creatives in this state, or all of them, the oldest first; at most so many, from after a number if there is one.
+    pub fn creatives(
+        &self,
+        state: Option<Approval>,
+        after: Option<CreativeId>,
+        at_most: usize,
+    ) -> Vec<Creative> {
+        let register = self.0.read();
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let creatives = register.creatives.range((from, Bound::Unbounded)).map(|(_, creative)| creative);
+        let wanted = creatives.filter(|creative| state.is_none_or(|state| creative.approval == state));
+        wanted.take(at_most).cloned().collect()
     }
 
     /// The creative of this number.

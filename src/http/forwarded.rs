@@ -2,16 +2,30 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 /// The header that proxies append the address to that they were asked from.
 const X_FORWARDED_FOR: &str = "x-forwarded-for";
+/// What proxies say where they do not know.
+const UNKNOWN: [&[u8; 2]; 2] = [b"XX", b"ZZ"];
 /// Addresses in it that are looked at, from the end: as many proxies as there may be one behind the other.
 const MAX_HOPS: usize = 8;
 
 /// The address that a request comes from. An extension of every request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientAddress(pub IpAddr);
+
+/// The country that a trusted proxy says a request comes from: two letters. An extension of requests of which one says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientCountry([u8; 2]);
+
+impl ClientCountry {
+    /// The code in capitals, as in ISO 3166-1.
+    pub fn as_str(&self) -> &str {
+        // Only letters get in.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
 
 /// Networks of proxies whose word is taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,6 +66,20 @@ impl TrustedProxies {
             }
         }
         ClientAddress(client.to_canonical())
+    }
+
+    /// The country that the proxy says a request comes from in the header of this name. What is said more than once is the word of
+    /// nobody who is trusted.
+    pub fn country(&self, peer: IpAddr, headers: &HeaderMap, name: &HeaderName) -> Option<ClientCountry> {
+        let mut said = headers.get_all(name).iter().filter(|_| self.trusts(peer));
+        let (Some(said), None) = (said.next(), said.next()) else { return None };
+        match said.as_bytes() {
+            [a, b] if a.is_ascii_alphabetic() && b.is_ascii_alphabetic() => {
+                let code = [a.to_ascii_uppercase(), b.to_ascii_uppercase()];
+                (!UNKNOWN.contains(&&code)).then_some(ClientCountry(code))
+            }
+            _ => None,
+        }
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
@@ -119,6 +147,26 @@ mod tests {
         assert_eq!(client(&["127.0.0.1"], "127.0.0.2", &["203.0.113.7"]), "127.0.0.2");
         let chain = vec!["10.0.0.1"; 100].join(",");
         assert_eq!(client(&["10.0.0.0/8"], "10.1.2.3", &[&format!("203.0.113.7,{chain}")]), "10.0.0.1");
+    }
+
+    #[test]
+    fn b32_only_a_trusted_proxy_knows_countries() {
+        let trusted = TrustedProxies::parse(&["10.0.0.0/8".to_owned()]).unwrap();
+        let name = HeaderName::from_static("cf-ipcountry");
+        let country = |peer: &str, said: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in said {
+                headers.append(&name, value.parse().unwrap());
+            }
+            let country = trusted.country(peer.parse().unwrap(), &headers, &name);
+            country.map(|country| country.as_str().to_owned())
+        };
+        assert_eq!(country("10.1.2.3", &["DE"]).as_deref(), Some("DE"));
+        assert_eq!(country("10.1.2.3", &["fr"]).as_deref(), Some("FR"));
+        assert_eq!(country("192.0.2.1", &["DE"]), None);
+        for said in [&["DE", "FR"][..], &[], &["XX"], &["T1"], &["DEU"], &[""]] {
+            assert_eq!(country("10.1.2.3", said), None, "{said:?}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http::header::{HOST, HeaderValue, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderMap, Method, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderName, Method, StatusCode, Uri, Version};
 
 use super::forwarded::TrustedProxies;
 use super::metrics::HttpMetrics;
@@ -57,6 +57,7 @@ impl RequestHost {
 pub(super) struct Guard {
     pub(super) request_timeout: Duration,
     pub(super) trusted_proxies: Arc<TrustedProxies>,
+    pub(super) country_header: Option<HeaderName>,
     pub(super) metrics: HttpMetrics,
 }
 
@@ -66,8 +67,13 @@ pub(super) async fn guard(State(guard): State<Guard>, mut request: Request, next
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     if let Some(connection) = request.extensions().get::<Connection>() {
-        let client = guard.trusted_proxies.client(connection.peer().ip(), request.headers());
-        request.extensions_mut().insert(client);
+        let (peer, headers) = (connection.peer().ip(), request.headers());
+        let client = guard.trusted_proxies.client(peer, headers);
+        let header = guard.country_header.as_ref();
+        let country = header.and_then(|header| guard.trusted_proxies.country(peer, headers, header));
+        let extensions = request.extensions_mut();
+        extensions.insert(client);
+        country.and_then(|country| extensions.insert(country));
     }
     let mut response = match admit(&mut request) {
         Ok(()) => answer(guard.request_timeout, request, next).await,

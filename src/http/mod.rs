@@ -18,6 +18,7 @@ pub mod websocket;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use http::HeaderName;
 use http::uri::Uri;
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +27,7 @@ use crate::setting;
 pub use connection::Connection;
 pub use cors::{for_everyone, for_media_clients};
 pub use error::ApiError;
-pub use forwarded::{ClientAddress, TrustedProxies};
+pub use forwarded::{ClientAddress, ClientCountry, TrustedProxies};
 pub use guard::RequestHost;
 pub use json::Json;
 pub use server::{ALPN, Server};
@@ -51,6 +52,8 @@ pub struct Config {
     pub public_url: String,
     /// Proxies whose `X-Forwarded-For` is believed: addresses and networks.
     pub trusted_proxies: Vec<String>,
+    /// The header in which those proxies say from which country a request comes; empty where none does.
+    pub country_header: String,
     /// Connections at one time, in all.
     pub max_connections: usize,
     /// Connections at one time from one address; loopback is not counted.
@@ -79,6 +82,7 @@ impl Default for Config {
             tls_listen: None,
             public_url: String::new(),
             trusted_proxies: Vec::new(),
+            country_header: String::new(),
             max_connections: 15_000,
             max_connections_per_address: 1_000,
             max_header_size: 16 << 10,
@@ -105,6 +109,11 @@ impl Config {
             let reason = format!("{text:?}: expected an address or a network, like \"10.0.0.0/8\"");
             problems.push(("trusted_proxies", reason));
         }
+        if !self.country_header.is_empty() && self.country().is_none() {
+            let reason =
+                format!("{:?}: expected a header's name, like \"CF-IPCountry\"", self.country_header);
+            problems.push(("country_header", reason));
+        }
         if self.max_header_size < MIN_HEADER_SIZE {
             problems.push(("max_header_size", "expected at least 8KiB".to_owned()));
         }
@@ -118,6 +127,11 @@ impl Config {
             }
         }
         problems
+    }
+
+    /// The header that has the country, if there is one.
+    fn country(&self) -> Option<HeaderName> {
+        self.country_header.parse().ok()
     }
 
     /// The configured public address without a slash at the end, `None` when there is none.

@@ -101,6 +101,7 @@ impl Server {
         let gate = Guard {
             request_timeout: self.config.request_timeout,
             trusted_proxies: Arc::new(trusted_proxies),
+            country_header: self.config.country(),
             metrics: self.metrics.clone(),
         };
         router

@@ -55,6 +55,9 @@ pub struct Config {
     pub floor_l_shape: Cpm,
     /// The lowest price of a thousand impressions of a double box.
     pub floor_double_box: Cpm,
+    /// A MaxMind DB file with the countries of addresses.
+    #[serde(with = "setting::optional_path")]
+    pub countries: Option<PathBuf>,
     /// Pages that may follow placements at one time, in all channels.
     pub max_pages: usize,
     /// How long a player that asks for what to draw, as players ask MediaTailor, may not ask until it is gone.
@@ -89,6 +92,7 @@ impl Default for Config {
             floor_corner: Cpm::from_micros(500_000),
             floor_l_shape: Cpm::from_micros(2_000_000),
             floor_double_box: Cpm::from_micros(2_000_000),
+            countries: None,
             max_pages: 15_000,
             player_timeout: Duration::from_secs(30),
             keep: Duration::from_secs(90 * 24 * 3600),

@@ -13,6 +13,7 @@ use super::guided::{Shown, Standing};
 use super::record::{CueNumber, Outcome, Sold, Stage};
 use super::server::Sale;
 use super::slots::Live;
+use crate::auction::bid::LossReason;
 use crate::auction::bidder::house::House;
 use crate::auction::bidder::offer;
 use crate::auction::cohort::Cohort;
@@ -86,14 +87,20 @@ impl Job {
         let burned = burned.map_or(0, |auctions| auctions.len());
         let outside = inner.exchange.offers(&auctions, clock::monotonic() + inner.config.deadline).await;
         let mut broken = HashSet::new();
-        for _ in 0..ATTEMPTS {
+        let mut attempts = ATTEMPTS;
+        loop {
             let traces = self.traces(&auctions, &outside, &broken);
             let deadline = self.deadline();
             let Some(sale) = sale::Sale::of(&traces, inner.config.share(), deadline) else {
-                inner.exchange.tell(&traces);
+                inner.exchange.tell(&traces, None);
                 inner.records.change(self.number, |record| record.traces = traces);
                 return Err(Outcome::NoBid);
             };
+            let unsold = |why, outcome| {
+                inner.exchange.tell(&traces, Some(why));
+                Err(outcome)
+            };
+            attempts -= 1;
             let lots = sale.reservation.lots.clone();
             // The one lot of the programme, if it was sold.
             let of_program = sale.traces.iter().position(|place| *place < burned);
@@ -104,7 +111,10 @@ impl Job {
                 image = self.image(place, lot.campaign, lot.creative).await;
                 if image.is_none() {
                     broken.insert(lot.creative);
-                    inner.records.change(self.number, |record| record.traces = traces);
+                    inner.records.change(self.number, |record| record.traces.clone_from(&traces));
+                    if attempts == 0 {
+                        return unsold(LossReason::Unsold, Outcome::NoBid);
+                    }
                     continue;
                 }
             }
@@ -115,17 +125,22 @@ impl Job {
             let (slot, units) = match reserved {
                 Ok(Receipt::Reserved { slot, units }) => (slot, units),
                 // Other channels were faster.
-                Err(LedgerError::Refused(Refusal::Exhausted)) => continue,
-                Ok(other) => return Err(unkept(format!("the ledger says {other:?}"))),
-                Err(error) => return Err(unkept(error.to_string())),
+                Err(LedgerError::Refused(Refusal::Exhausted)) if attempts > 0 => continue,
+                Err(LedgerError::Refused(Refusal::Exhausted)) => {
+                    return unsold(LossReason::Unsold, Outcome::NoBid);
+                }
+                Ok(other) => {
+                    return unsold(LossReason::Unsold, unkept(format!("the ledger says {other:?}")));
+                }
+                Err(error) => return unsold(LossReason::Unsold, unkept(error.to_string())),
             };
             if let Err(why) = kept {
                 self.release(slot).await;
-                return Err(unkept(why));
+                return unsold(LossReason::Unsold, unkept(why));
             }
             if self.is_late() {
                 self.release(slot).await;
-                return Err(Outcome::Late);
+                return unsold(LossReason::Expired, Outcome::Late);
             }
             for (lot, count) in lots.iter().zip(&units) {
                 let amount = lot.price.checked_times(*count).unwrap_or(Money::ZERO);
@@ -150,10 +165,10 @@ impl Job {
             let shown = shown.filter(|standing| standing.lots.iter().any(Option::is_some));
             if overlay.is_none() && shown.is_none() {
                 self.release(slot).await;
-                return Err(Outcome::NoBid);
+                return unsold(LossReason::Unsold, Outcome::NoBid);
             }
             inner.exchange.sold(slot, &traces, &places);
-            inner.exchange.tell(&traces);
+            inner.exchange.tell(&traces, None);
             inner.records.change(self.number, |record| {
                 record.stage = Stage::Sold;
                 let overlay = overlay.map(|(overlay, _)| overlay.0.to_string());
@@ -162,7 +177,6 @@ impl Job {
             let live = Live::new(slot, &self.slot, overlay, shown.is_some(), deadline);
             return Ok(Decided::Sold(live, shown));
         }
-        Err(Outcome::NoBid)
     }
 
     /// Who can be shown something. The overlay's time is taken first: a worker catches up with the source in the meantime.

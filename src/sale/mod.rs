@@ -16,6 +16,7 @@
 //! | `guided`, `pages` | pages that draw overlays themselves: what each is told, over `/events/CHANNEL` |
 //! | `tracking` | the same for players that ask again and again, as they do of AWS Elemental MediaTailor |
 //! | [`exchange`] | bidders outside: asked, their creatives fetched, told what became of it |
+//! | `country` | where pages come from |
 //! | `beacons` | the routes of events: `/i/TOKEN/EVENT` and `/c/TOKEN` |
 //!
 //! A slot goes: cue bus → announced in the broadcast → time and audience taken → auction → trace kept and money
@@ -24,6 +25,7 @@
 mod beacons;
 mod charges;
 mod config;
+mod country;
 mod decision;
 mod director;
 pub mod displays;

@@ -28,8 +28,8 @@ use super::config::Delivery;
 use super::guided::{BEHIND, Seat, Told};
 use super::server::Sale;
 use crate::auction::Cohort;
-use crate::auction::cohort::Device;
-use crate::http::{ApiError, Streaming, for_everyone};
+use crate::auction::cohort::{Code, Device};
+use crate::http::{ApiError, ClientAddress, ClientCountry, Streaming, for_everyone};
 use crate::hub::Channel;
 use crate::ledger::{CampaignId, SessionId};
 use crate::media::ChannelName;
@@ -53,15 +53,15 @@ pub(super) struct About {
 }
 
 impl About {
-    /// Whom it is sold with.
-    pub fn cohort(&self) -> Cohort {
+    /// Whom a viewer in this country is sold with.
+    pub fn cohort(&self, country: Option<Code>) -> Cohort {
         let tags = self.tags.as_deref().unwrap_or_default().split(',').map(str::trim);
         let tags = tags.filter(|tag| (1..=MAX_TAG).contains(&tag.len())).take(MAX_TAGS);
         // `en-GB` is read by who reads `en`.
         let language = self.lang.as_deref().map(|lang| lang.split('-').next().unwrap_or_default());
         Cohort {
             consent: self.consent.as_deref() == Some("1"),
-            country: None,
+            country,
             language: language.and_then(|language| language.parse().ok()),
             device: self.device,
             tags: tags.map(Arc::from).collect::<BTreeSet<_>>(),
@@ -82,6 +82,8 @@ async fn follow(
     State(sale): State<Sale>,
     Path(name): Path<String>,
     Query(about): Query<About>,
+    Extension(address): Extension<ClientAddress>,
+    country: Option<Extension<ClientCountry>>,
 ) -> Result<Response, ApiError> {
     let channel = channel_of(&sale, &name)?;
     let known = about.session.as_deref().and_then(|word| sale.inner().pages.verify(word, channel.name()));
@@ -90,7 +92,8 @@ async fn follow(
         None => new_session()?,
     };
     let (sender, events) = mpsc::channel(BEHIND);
-    let seat = seated(&sale, channel.name(), session, about.cohort(), sender)?;
+    let cohort = about.cohort(sale.country(address, country));
+    let seat = seated(&sale, channel.name(), session, cohort, sender)?;
     let word = sale.inner().pages.sign(session, channel.name());
     let delivery = if seat.is_some() { "guided" } else { "program" };
     let first = event("session", &json!({ "token": word, "delivery": delivery }));
@@ -111,6 +114,17 @@ async fn is_there(State(sale): State<Sale>, Path(name): Path<String>) -> Result<
 pub(super) fn channel_of(sale: &Sale, name: &str) -> Result<Arc<Channel>, ApiError> {
     let channel = name.parse::<ChannelName>().ok().and_then(|name| sale.inner().hub.channel(&name));
     channel.ok_or_else(|| ApiError::not_found("there is no such channel"))
+}
+
+impl Sale {
+    /// Where a viewer is; his address is not kept.
+    pub(super) fn country(
+        &self,
+        ClientAddress(address): ClientAddress,
+        told: Option<Extension<ClientCountry>>,
+    ) -> Option<Code> {
+        self.inner().countries.of(told.map(|Extension(country)| country), address)
+    }
 }
 
 /// A number that nobody guesses.

@@ -10,6 +10,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::beacons::Gate;
 use super::config::{ChannelSettings, Config};
+use super::country::Countries;
 use super::director::{Command, Director};
 use super::exchange::Exchange;
 use super::guided::Guided;
@@ -84,6 +85,7 @@ pub(super) struct Inner {
     pub guided: Guided,
     pub players: Players,
     pub public_base: Option<String>,
+    pub countries: Countries,
     pub pages: Pages,
     pub hub: Hub,
     pub life: Life,

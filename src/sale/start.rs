@@ -7,6 +7,7 @@ use tokio::sync::broadcast;
 
 use super::beacons::Gate;
 use super::config::Config;
+use super::country::{Countries, CountriesError};
 use super::exchange::{self, Exchange};
 use super::guided::Guided;
 use super::images::Images;
@@ -76,6 +77,9 @@ pub enum StartError {
     /// Certificates cannot be read.
     #[error("sale.trust: {0}")]
     Trust(#[from] rustls::pki_types::pem::Error),
+    /// The database of countries cannot be read.
+    #[error(transparent)]
+    Countries(#[from] CountriesError),
 }
 
 impl Sale {
@@ -129,6 +133,7 @@ impl Sale {
             guided: Guided::default(),
             players: Players::default(),
             public_base: parts.public_base,
+            countries: Countries::open(config.countries.as_deref())?,
             pages: parts.pages,
             hub: hub.clone(),
             life: parts.life,

@@ -25,7 +25,7 @@ use super::server::Sale;
 use crate::auction::Cohort;
 use crate::av::worker::ipc::Size;
 use crate::clock;
-use crate::http::{ApiError, Connection, RequestHost, for_everyone};
+use crate::http::{ApiError, ClientAddress, ClientCountry, Connection, RequestHost, for_everyone};
 use crate::media::{ChannelName, MediaTime, OverlayFormat};
 
 /// How often it is looked for players that ask no more.
@@ -101,6 +101,8 @@ pub(super) fn router() -> Router<Sale> {
 async fn begin(
     State(sale): State<Sale>,
     Path(name): Path<String>,
+    Extension(address): Extension<ClientAddress>,
+    country: Option<Extension<ClientCountry>>,
     body: Bytes,
 ) -> Result<Json<Session>, ApiError> {
     let channel = channel_of(&sale, &name)?;
@@ -110,7 +112,7 @@ async fn begin(
     };
     let session = new_session()?;
     let about = asked.parameters.unwrap_or(asked.alone);
-    let is_guided = sale.place(channel.name(), session, about.cohort())?;
+    let is_guided = sale.place(channel.name(), session, about.cohort(sale.country(address, country)))?;
     let (name, word) = (channel.name(), sale.inner().pages.sign(session, channel.name()));
     let query = if is_guided { format!("?session={word}") } else { String::new() };
     Ok(Json(Session {

@@ -85,6 +85,7 @@ async fn the_document_describes_every_route() {
             "delete /api/v1/channels/{name}/studio",
             "get /api/v1/channels/{name}/studio",
             "post /api/v1/channels/{name}/studio",
+            "get /api/v1/creatives",
             "delete /api/v1/creatives/{id}",
             "get /api/v1/creatives/{id}",
             "post /api/v1/creatives/{id}/approve",

@@ -263,6 +263,37 @@ async fn b34_an_advertisers_key_opens_the_own_things_and_no_privilege() {
 }
 
 #[tokio::test]
+async fn the_operator_finds_the_creatives_that_wait_to_be_judged() {
+    let server = Server::start().await;
+    let (shop, key) = server.advertiser("Shop").await;
+    let id = server.campaign(shop).await;
+    let fields: [(&str, &[u8]); 2] = [("image", PNG), ("format", b"corner")];
+    let mut made = Vec::new();
+    for _ in 0..3 {
+        made.push(server.upload(id, &key, &fields).await.1["id"].as_u64().unwrap());
+    }
+    let listed = async |query: &str| {
+        let (status, list) = server.operator("GET", &format!("/api/v1/creatives{query}"), None).await;
+        assert_eq!(status, StatusCode::OK, "{list}");
+        let ids =
+            list["creatives"].as_array().unwrap().iter().map(|creative| creative["id"].as_u64().unwrap());
+        ids.collect::<Vec<_>>()
+    };
+    assert_eq!(listed("?state=pending").await, made);
+    server.operator("POST", &format!("/api/v1/creatives/{}/approve", made[1]), None).await;
+    assert_eq!(listed("?state=pending").await, [made[0], made[2]]);
+    assert_eq!(listed("?state=approved").await, [made[1]]);
+    assert_eq!(listed(&format!("?after={}", made[0])).await, made[1..]);
+    assert_eq!(listed("?state=rejected").await, [0; 0]);
+    for query in ["?state=dull", "?status=pending", "?after=x"] {
+        let (status, error) = server.operator("GET", &format!("/api/v1/creatives{query}"), None).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{query}: {error}");
+    }
+    let (status, _) = server.ask("GET", "/api/v1/creatives", Some(&key), None).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED, "the operator's alone");
+}
+
+#[tokio::test]
 async fn a_creative_is_uploaded_judged_and_seen() {
     let server = Server::start().await;
     let (shop, key) = server.advertiser("Shop").await;

@@ -65,24 +65,49 @@ struct Hls {
     config: Config,
     context: Context,
     metrics: Metrics,
-    /// The channels being packaged, by name; those for pages that draw overlays themselves apart.
-    channels: RwLock<HashMap<Packaged, Arc<Live>>>,
+    /// The channels being packaged, by name, which every request looks up.
+    channels: RwLock<HashMap<Box<str>, Packaged>>,
     sessions: AtomicU64,
 }
 
 /// What is packaged of a channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Default)]
+struct Packaged {
+    program: Option<Arc<Live>>,
+    /// For pages that draw overlays themselves.
+    source: Option<Arc<Live>>,
+}
+
+impl Packaged {
+    const fn place(&mut self, feed: Feed) -> &mut Option<Arc<Live>> {
+        match feed {
+            Feed::Program => &mut self.program,
+            Feed::Source => &mut self.source,
+        }
+    }
+
+    /// The session that goes on.
+    fn running(&self, feed: Feed) -> Option<Arc<Live>> {
+        let live = match feed {
+            Feed::Program => &self.program,
+            Feed::Source => &self.source,
+        };
+        live.as_ref().filter(|live| !live.has_ended()).cloned()
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.program.is_none() && self.source.is_none()
+    }
+}
+
+/// What can be packaged of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Feed {
     Program,
     Source,
 }
 
-/// A channel's name, and what is packaged of it.
-type Packaged = (Box<str>, Feed);
-
 impl Feed {
-    const ALL: [Self; 2] = [Self::Program, Self::Source];
-
     const fn rendition(self) -> Rendition {
         match self {
             Self::Program => Rendition::PROGRAM,
@@ -108,8 +133,7 @@ async fn multivariant(State(hls): State<Arc<Hls>>, uri: Uri) -> Result<Response,
 async fn file(State(hls): State<Arc<Hls>>, uri: Uri) -> Result<Response, Refusal> {
     let [name, session, rendition, file] = segments(&uri).ok_or(Refusal::NoFile)?;
     let resource = Resource::parse(file).ok_or(Refusal::NoFile)?;
-    let of_session = |feed| hls.live(name, feed).filter(|live| live.session() == session);
-    let live = Feed::ALL.into_iter().find_map(of_session).ok_or(Refusal::NoFile)?;
+    let live = hls.live(name, session).ok_or(Refusal::NoFile)?;
     live.touch();
     let reload = match (resource, uri.query()) {
         (Resource::Playlist, Some(query)) => Reload::parse(query).map_err(|bad| hls.bad(bad))?,
@@ -132,45 +156,49 @@ async fn file(State(hls): State<Arc<Hls>>, uri: Uri) -> Result<Response, Refusal
 }
 
 impl Hls {
-    fn live(&self, name: &str, feed: Feed) -> Option<Arc<Live>> {
+    /// The session of this name that packages something of a channel.
+    fn live(&self, name: &str, session: &str) -> Option<Arc<Live>> {
         let channels = self.channels.read().unwrap_or_else(PoisonError::into_inner);
-        channels.get(&(name.into(), feed)).cloned()
+        let Packaged { program, source } = channels.get(name)?;
+        program.iter().chain(source).find(|live| live.session() == session).cloned()
     }
 
     /// The session that packages this channel, begun if there is none.
     fn live_or_start(self: &Arc<Self>, name: &ChannelName, feed: Feed) -> Result<Arc<Live>, Refusal> {
-        if let Some(live) = self.live(name.as_str(), feed).filter(|live| !live.has_ended()) {
+        let running = |channels: &HashMap<Box<str>, Packaged>| channels.get(name.as_str())?.running(feed);
+        if let Some(live) = running(&self.channels.read().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(live);
         }
         let channel = self.context.hub.channel(name).ok_or(Refusal::NoChannel)?;
         let mut channels = self.channels.write().unwrap_or_else(PoisonError::into_inner);
-        let key: Packaged = (name.as_str().into(), feed);
-        if let Some(live) = channels.get(&key).filter(|live| !live.has_ended()) {
-            return Ok(Arc::clone(live));
+        if let Some(live) = running(&channels) {
+            return Ok(live);
         }
         // All that is in memory: so the pace is known and there is a playlist as soon as somebody asks.
         let subscriber = channel.subscribe_from(Start::Oldest, &feed.rendition())?;
         // The broadcast tells sessions apart over restarts, the count within one.
         let number = self.sessions.fetch_add(1, Ordering::Relaxed);
         let live = Arc::new(Live::new(format!("{}-{number}", subscriber.broadcast_id())));
-        channels.insert(key.clone(), Arc::clone(&live));
+        *channels.entry(name.as_str().into()).or_default().place(feed) = Some(Arc::clone(&live));
         drop(channels);
 
-        let (hls, running) = (Arc::clone(self), Arc::clone(&live));
+        let (hls, running, name) = (Arc::clone(self), Arc::clone(&live), name.clone());
         self.context.life.spawn(async move {
             let life = hls.context.life.clone();
             let packaging = Arc::clone(&running);
             packaging.run(channel, subscriber, hls.config.clone(), hls.metrics.clone(), life).await;
-            hls.forget(&key, &running);
+            hls.forget(&name, feed, &running);
         });
         Ok(live)
     }
 
     /// Ends a session, unless another has taken its place.
-    fn forget(&self, key: &Packaged, live: &Arc<Live>) {
+    fn forget(&self, name: &ChannelName, feed: Feed, live: &Arc<Live>) {
         let mut channels = self.channels.write().unwrap_or_else(PoisonError::into_inner);
-        if channels.get(key).is_some_and(|known| Arc::ptr_eq(known, live)) {
-            channels.remove(key);
+        let Some(packaged) = channels.get_mut(name.as_str()) else { return };
+        packaged.place(feed).take_if(|known| Arc::ptr_eq(known, live));
+        if packaged.is_empty() {
+            channels.remove(name.as_str());
         }
     }
 

@@ -16,6 +16,7 @@ use super::guard::Guard;
 use super::metrics::Metrics;
 use super::notices::Notifier;
 use super::partner::{Partner, State};
+use crate::auction::bid::LossReason;
 use crate::auction::bidder::openrtb::notices::Displayed;
 use crate::auction::bidder::openrtb::request::auction_id;
 use crate::auction::bidder::openrtb::{Seller, Settings};
@@ -173,13 +174,14 @@ impl Exchange {
         self.0.partners.iter().find_map(|partner| partner.creatives().find(creative))
     }
 
-    /// A slot was sold, or came to nothing: bidders are told which of their bids have won and why the others have not.
-    pub fn tell(&self, traces: &[Trace]) {
+    /// A slot was decided: bidders are told which of their bids have won and why the others have not. With `unsold` nothing came of
+    /// it, and that is why the winners have lost.
+    pub fn tell(&self, traces: &[Trace], unsold: Option<LossReason>) {
         for trace in traces {
             let auction = auction_id(&trace.auction);
             for (place, offer) in trace.offers.iter().enumerate() {
                 let Some(partner) = self.partner(&offer.bidder) else { continue };
-                let notices = partner.told(&auction).decided(trace, place);
+                let notices = partner.told(&auction).decided(trace, place, unsold);
                 notices.into_iter().for_each(|notice| partner.notifier.tell(notice));
             }
         }

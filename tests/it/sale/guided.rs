@@ -29,7 +29,12 @@ struct Page {
 
 impl Page {
     async fn open(stage: &Stage, query: &str) -> Self {
-        let response = request(stage.server.http, "GET", &format!("/events/kitchen{query}"), &[], b"").await;
+        Self::open_with(stage, query, &[]).await
+    }
+
+    async fn open_with(stage: &Stage, query: &str, headers: &[(&str, &str)]) -> Self {
+        let path = format!("/events/kitchen{query}");
+        let response = request(stage.server.http, "GET", &path, headers, b"").await;
         assert_eq!(response.status, 200);
         let mut page = Self { body: response.into_body(), text: String::new(), word: String::new() };
         let (name, session) = page.next().await;
@@ -171,6 +176,41 @@ async fn a_page_that_comes_late_is_told_and_one_that_has_seen_enough_is_not() {
     assert_eq!(told["id"], json!(second));
     stage.operator("DELETE", &format!("/api/v1/cues/{second}"), Value::Null, 204).await;
     assert_eq!(page.next().await.0, "withdraw", "the placement before it did not come");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_campaign_for_one_country_is_sold_to_pages_whose_proxy_says_that_they_are_there() {
+    let _turn = TURN.lock().await;
+    let stage = Stage::set(|config| {
+        config.http.trusted_proxies = vec!["127.0.0.1".to_owned()];
+        config.http.country_header = "CF-IPCountry".to_owned();
+        config.sale.k = 1;
+    })
+    .await;
+    let guided = json!({ "delivery": "guided" });
+    stage.operator("PUT", "/api/v1/channels/kitchen/sale", guided, 204).await;
+    stage.campaign("5.00", "10.00", json!({ "targeting": { "countries": ["DE"] } })).await;
+    let from = async |country| Page::open_with(&stage, "?consent=1", &[("CF-IPCountry", country)]).await;
+    let (mut german, mut french) = (from("DE").await, from("FR").await);
+    // Without consent nothing is told of anybody.
+    let mut silent = Page::open_with(&stage, "", &[("CF-IPCountry", "DE")]).await;
+    let cue = stage.cue(json!({ "duration_ms": 20_000 })).await;
+    assert_eq!(german.placement().await["id"], json!(cue));
+    let shown = stage.show(&cue).await;
+    let bids = shown["traces"].as_array().expect("traces").iter().map(|trace| {
+        let bids = trace["offers"][0]["bids"].as_array().map(Vec::len);
+        (trace["auction"]["cohort"]["country"].clone(), bids, trace["offers"][0]["passes"][0]["why"].clone())
+    });
+    let expected = [
+        (Value::Null, Some(0), json!("country")),
+        (json!("de"), Some(1), Value::Null),
+        (json!("fr"), Some(0), json!("country")),
+    ];
+    assert_eq!(bids.collect::<Vec<_>>(), expected, "{shown}");
+    stage.operator("DELETE", &format!("/api/v1/cues/{cue}"), Value::Null, 204).await;
+    for page in [&mut german, &mut french, &mut silent] {
+        assert_eq!(page.next().await.0, "withdraw", "nothing else came before");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

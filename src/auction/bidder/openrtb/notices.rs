@@ -168,17 +168,17 @@ impl Told<'_> {
     }
 
     /// Everything that one bidder is told as soon as a sale is decided: whether its bids have won or lost, and what was
-    /// refused. `offer` is its place in the trace.
-    pub fn decided(&self, trace: &Trace, offer: usize) -> Vec<Notice> {
+    /// refused. `offer` is its place in the trace. Where nothing came of the sale, `unsold` is why the winner has lost too.
+    pub fn decided(&self, trace: &Trace, offer: usize, unsold: Option<LossReason>) -> Vec<Notice> {
         let decision = &trace.decision;
         let Some(of) = trace.offers.get(offer) else { return Vec::new() };
         // What it would have taken: the winner's price, or what nobody has paid.
-        let to_win = decision.winner.map(|_| decision.price);
+        let to_win = decision.winner.filter(|_| unsold.is_none()).map(|_| decision.price);
         let mut notices = Vec::new();
         for verdict in decision.verdicts.iter().filter(|verdict| verdict.bid.offer == offer) {
             let BidPlace { bid, .. } = verdict.bid;
             let Some(external) = of.external.get(bid) else { continue };
-            notices.extend(match verdict.why_not {
+            notices.extend(match verdict.why_not.or(unsold) {
                 None => self.won(external, decision.price, decision.min_to_win),
                 Some(why) => self.lost(external, why, to_win),
             });

@@ -6,6 +6,7 @@ use super::macros::{Encoding, Values};
 use super::notices::{Displayed, Notice, NoticeKind, Told};
 use super::*;
 use crate::auction::Trace;
+use crate::auction::bid::LossReason;
 
 fn told(agreed: &BTreeSet<Encoding>) -> Told<'_> {
     Told { auction: "a-1", currency: "USD", agreed }
@@ -46,7 +47,7 @@ fn each_bid_is_told_what_became_of_it() {
     let decided = trace(&[with("b1", 6.5), with("b2", 5.25), low, linear]);
     let agreed = BTreeSet::new();
     assert_eq!(
-        links(&told(&agreed).decided(&decided, 1)),
+        links(&told(&agreed).decided(&decided, 1, None)),
         [
             (NoticeKind::Won, "https://d.example/n?i=a-1&b=r1&m=1&s=s&p=6.5&c=USD&l=0&w=5.25&a="),
             (NoticeKind::Lost, "https://d.example/n?i=a-1&b=r1&m=1&s=s&p=&c=USD&l=102&w=6.5&a="),
@@ -55,8 +56,18 @@ fn each_bid_is_told_what_became_of_it() {
             (NoticeKind::VastError, "https://t.example/e?c=201&p="),
         ]
     );
-    assert_eq!(told(&agreed).decided(&decided, 0), []);
-    assert_eq!(told(&agreed).decided(&decided, 9), []);
+    assert_eq!(told(&agreed).decided(&decided, 0, None), []);
+    assert_eq!(told(&agreed).decided(&decided, 9, None), []);
+    let unsold = told(&agreed).decided(&decided, 1, Some(LossReason::Expired));
+    assert_eq!(
+        links(&unsold)[..3],
+        [
+            (NoticeKind::Lost, "https://d.example/n?i=a-1&b=r1&m=1&s=s&p=&c=USD&l=2&w=&a="),
+            (NoticeKind::Lost, "https://d.example/n?i=a-1&b=r1&m=1&s=s&p=&c=USD&l=102&w=&a="),
+            (NoticeKind::Lost, "https://d.example/lost?r=100"),
+        ],
+        "nobody has won what came to nothing"
+    );
 }
 
 #[test]
