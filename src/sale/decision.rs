@@ -157,7 +157,8 @@ impl Job {
             let shown = audience.guided.take().map(|cohorts| {
                 let lot_of = |place: usize| {
                     let lot = places.iter().position(|trace| *trace == burned + place)?;
-                    self.shown(&lots, lot).filter(|_| is_paid(lot))
+                    let domain = traces.get(burned + place).and_then(domain);
+                    self.shown(&lots, lot, domain).filter(|_| is_paid(lot))
                 };
                 let lots: Vec<Option<Shown>> = (0..cohorts.groups().count()).map(lot_of).collect();
                 self.standing(slot, deadline, cohorts, lots)
@@ -237,8 +238,8 @@ impl Job {
             })
     }
 
-    /// What pages draw of a lot.
-    fn shown(&self, lots: &[Lot], lot: usize) -> Option<Shown> {
+    /// What pages draw of a lot. `domain` is whose product it is, as a bidder says.
+    fn shown(&self, lots: &[Lot], lot: usize, domain: Option<&str>) -> Option<Shown> {
         let inner = self.sale.inner();
         let sold = lots.get(lot)?;
         let lot = u16::try_from(lot).ok()?;
@@ -251,7 +252,7 @@ impl Job {
                 image: format!("/creatives/{}/{}", sold.campaign, sold.creative),
                 media_type: creative.media_type().as_str(),
                 is_clickable: creative.click_through().is_some(),
-                advertiser: creative.host().to_owned(),
+                advertiser: domain.unwrap_or(creative.host()).to_owned(),
             });
         }
         let file = inner.bookings.creative_file(sold.creative)?;
@@ -398,6 +399,13 @@ impl Job {
             tracing::warn!(channel = %self.channel.name(), %error, "what was reserved comes back at its deadline");
         }
     }
+}
+
+/// Whose product the winner shows, if it came from outside.
+fn domain(trace: &Trace) -> Option<&str> {
+    let place = trace.decision.winner?;
+    let external = trace.offers.get(place.offer)?.external.get(place.bid)?;
+    external.advertiser_domains.first().map(AsRef::as_ref)
 }
 
 /// An offer in which creatives that have just failed are not ready.

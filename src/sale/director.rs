@@ -148,15 +148,15 @@ impl Director {
             }
             Command::Update(id, change, answer) => {
                 let updated = self.bus.update(&id, change, now);
-                let _ = answer.send(self.told(updated));
+                self.changed(updated, answer);
             }
             Command::Cancel(id, answer) => {
                 let cancelled = self.bus.cancel(&id, now);
-                let _ = answer.send(self.told(cancelled));
+                self.changed(cancelled, answer);
             }
             Command::Veto(id, answer) => {
                 let vetoed = self.bus.veto(&id, now);
-                let _ = answer.send(self.told(vetoed));
+                self.changed(vetoed, answer);
             }
             Command::HoldOff(time, answer) => {
                 self.bus.hold_off(now.media + time.into(), now);
@@ -178,6 +178,13 @@ impl Director {
         if let Err(reason) = self.told(heard) {
             tracing::info!(channel = %self.channel.name(), cue = %id, %reason, "a cue of the stream is not served");
         }
+    }
+
+    /// Answers when what was changed can be seen by whoever asks next.
+    fn changed(&mut self, result: Result<(), Refused>, answer: oneshot::Sender<Result<(), Refused>>) {
+        self.take_changes();
+        // Whoever asked may be gone.
+        let _ = answer.send(self.told(result));
     }
 
     fn told<T>(&self, result: Result<T, Refused>) -> Result<T, Refused> {
