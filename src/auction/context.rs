@@ -17,6 +17,9 @@ pub struct Context {
     pub slot: SlotName,
     /// When it was decided.
     pub at: UnixMillis,
+    /// When it begins; 0 where that is not known, as of what was decided before that was kept.
+    #[serde(default)]
+    pub starts_at: UnixMillis,
     /// How the overlay and the picture share the screen.
     pub format: OverlayFormat,
     /// How long it is shown.

@@ -204,6 +204,7 @@ fn decide(number: u64, houses: &[House]) -> Trace {
             cue: CueId::new(&number.to_string()),
         },
         at: 1,
+        starts_at: 0,
         format: OverlayFormat::LowerThird,
         duration_ms: 15_000,
         class: DisplayClass::Client,

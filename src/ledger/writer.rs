@@ -32,7 +32,7 @@ pub type Clock = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
 
 /// The machine's wall clock.
 pub fn wall_clock() -> Clock {
-    Arc::new(|| clock::unix_now())
+    Arc::new(clock::unix_now)
 }
 
 /// The ledger of a running server. Clones are the same; the writer ends after the last.

@@ -54,7 +54,7 @@ pub(super) struct Job {
 /// What was decided.
 pub(super) enum Decided {
     /// An overlay is on its way, and perhaps what pages draw.
-    Sold(Live, Option<Standing>),
+    Sold(Box<(Live, Option<Standing>)>),
     /// There will be none.
     Unsold(Outcome),
 }
@@ -176,7 +176,7 @@ impl Job {
                 record.sold = Some(Sold { slot, units, traces: places, overlay });
             });
             let live = Live::new(slot, &self.slot, overlay, shown.is_some(), deadline);
-            return Ok(Decided::Sold(live, shown));
+            return Ok(Decided::Sold(Box::new((live, shown))));
         }
     }
 
@@ -293,10 +293,14 @@ impl Job {
         }
     }
 
+    /// When the slot begins, on the wall clock.
+    fn starts_at(&self) -> UnixMillis {
+        self.epoch.saturating_add(self.slot.cue.start.as_millis())
+    }
+
     /// When the ledger takes no more displays.
     fn deadline(&self) -> UnixMillis {
-        let start = self.epoch.saturating_add(self.slot.cue.start.as_millis());
-        deadline(start, millis(self.slot.cue.duration), self.sale.inner().config.max_viewer_delay)
+        deadline(self.starts_at(), millis(self.slot.cue.duration), self.sale.inner().config.max_viewer_delay)
     }
 
     /// An auction for each cohort.
@@ -308,6 +312,7 @@ impl Job {
         let mut context = Context {
             slot: self.name(),
             at: clock::unix_now(),
+            starts_at: self.starts_at(),
             format: self.slot.format,
             duration_ms: u32::try_from(millis(self.slot.cue.duration).as_millis()).unwrap_or(u32::MAX),
             class,

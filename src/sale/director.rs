@@ -301,7 +301,8 @@ impl Director {
     fn decided(&mut self, cue: &CueId, decided: Decided) {
         match decided {
             Decided::Unsold(outcome) => self.over(cue, outcome),
-            Decided::Sold(live, standing) => {
+            Decided::Sold(sold) => {
+                let (live, standing) = *sold;
                 let Some((number, todo)) = self.slots.sold(cue, live) else { return };
                 if let Some(standing) = standing {
                     self.sale.guide(self.channel.name(), standing);

@@ -31,6 +31,7 @@ pub(super) fn context() -> Context {
     Context {
         slot: SlotName { channel: "kitchen".parse().unwrap(), broadcast: 1, cue: CueId::new("a") },
         at: HOUR,
+        starts_at: HOUR,
         format: OverlayFormat::LowerThird,
         duration_ms: 15_000,
         class: DisplayClass::Client,

@@ -133,7 +133,7 @@ fn segment_of<'a>(
 /// Whether a segment's type is a start or an end; of those from chapters to networks each start is even, and the end is the number
 /// after it (Table 23).
 fn is_start(segmentation: &Segmentation) -> Option<bool> {
-    (0x20..=0x51).contains(&segmentation.type_id).then_some(segmentation.type_id % 2 == 0)
+    (0x20..=0x51).contains(&segmentation.type_id).then_some(segmentation.type_id.is_multiple_of(2))
 }
 
 fn ticks(time: MediaTime) -> u64 {

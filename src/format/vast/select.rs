@@ -8,6 +8,9 @@ use crate::format::link::Link;
 /// Sides of an image that are never exceeded, in pixels: the largest frame of video that is made.
 const MAX_SIDE: u32 = 4096;
 
+/// Categories of an overlay that are kept.
+const MAX_CATEGORIES: usize = 64;
+
 /// What can be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted<'a> {
@@ -48,6 +51,8 @@ pub struct Overlay {
     pub serving_id: Option<String>,
     /// Registry and name of the creative.
     pub universal_id: Option<(String, String)>,
+    /// What it is about.
+    pub categories: Vec<String>,
 }
 
 /// Why nothing of it can be shown, and who is told.
@@ -105,7 +110,7 @@ impl Ad {
             return Err(VastError::Schema);
         }
         let is_blocked = |category: &str| wanted.blocked_categories.contains(&category);
-        if self.categories.iter().flat_map(|(_, list)| list.split([',', ' '])).any(is_blocked) {
+        if self.categories().any(is_blocked) {
             return Err(VastError::Category);
         }
         let mut first_error = None;
@@ -116,6 +121,12 @@ impl Ad {
             }
         }
         Err(first_error.unwrap_or(VastError::NonLinear))
+    }
+
+    /// What it is about: some write several in one element.
+    fn categories(&self) -> impl Iterator<Item = &str> {
+        let lists = self.categories.iter().flat_map(|(_, list)| list.split([',', ' ']));
+        lists.filter(|category| !category.is_empty())
     }
 
     fn complete(&self, overlay: &NonLinear, shown: Overlay) -> Overlay {
@@ -129,6 +140,7 @@ impl Ad {
             errors: followed(&self.errors),
             serving_id: self.serving_id.clone(),
             universal_id: self.universal_ids.first().cloned(),
+            categories: self.categories().map(str::to_owned).take(MAX_CATEGORIES).collect(),
             ..shown
         }
     }

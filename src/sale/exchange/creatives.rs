@@ -1,6 +1,6 @@
 //! What is known of one bidder's creatives: on their way, at hand, or not to be shown. No bidder takes another's room.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -43,6 +43,17 @@ impl Creative {
     pub fn host(&self) -> &str {
         let (_, rest) = self.link.as_str().split_once("://").unwrap_or_default();
         rest.split(['/', ':', '?']).next().unwrap_or_default()
+    }
+
+    /// What the auction has to know of it.
+    fn standing(&self) -> Standing {
+        let categories = self.overlay.iter().flat_map(|overlay| &overlay.categories);
+        // Who blocks a category blocks what is below it: `IAB7` is meant by `IAB7-39` too.
+        let above = |category: &String| category.split_once('-').map(|(above, _)| Arc::from(above));
+        let about: BTreeSet<Arc<str>> = categories
+            .flat_map(|category| std::iter::once(category.as_str().into()).chain(above(category)))
+            .collect();
+        if about.is_empty() { Standing::Ready } else { Standing::ReadyAbout(Arc::new(about)) }
     }
 
     /// What kind of image it is.
@@ -139,7 +150,7 @@ impl Creatives {
         let standing = match &state {
             State::Ready(creative) => {
                 self.bytes += creative.file.len();
-                Some(Standing::Ready)
+                Some(creative.standing())
             }
             State::Refused { .. } => Some(Standing::Disapproved),
             State::Fetching => {
@@ -200,6 +211,17 @@ mod tests {
         let later = now + REFUSED;
         assert_eq!(*creatives.standings(later), BTreeMap::from([(1, Standing::Ready)]));
         assert!(creatives.want(2, later) && !creatives.want(1, later));
+    }
+
+    #[test]
+    fn what_a_wrapper_has_led_to_says_what_it_is_about() {
+        let (mut creatives, now) = (Creatives::default(), clock::monotonic());
+        let overlay = Overlay { categories: vec!["IAB7-39".into(), "IAB1".into()], ..Overlay::default() };
+        let wrapped = creative(10).map(|creative| Creative { overlay: Some(overlay), ..creative });
+        creatives.fetched(1, wrapped, now);
+        let about = ["IAB1", "IAB7", "IAB7-39"].map(Arc::from).into();
+        let expected = BTreeMap::from([(1, Standing::ReadyAbout(Arc::new(about)))]);
+        assert_eq!(*creatives.standings(now), expected);
     }
 
     #[test]

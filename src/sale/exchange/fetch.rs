@@ -1,5 +1,6 @@
 //! Gets creatives before they may win: the image of a bid, through its wrappers, as a file that a worker has decoded.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -29,6 +30,8 @@ pub(super) struct Order {
     pub format: OverlayFormat,
     /// How long the slot is that it was offered for, in milliseconds.
     pub slot_ms: u32,
+    /// What the bidder's creatives must not be about. What single channels block is looked at when it bids.
+    pub blocked_categories: BTreeSet<String>,
     /// How closely documents have to follow the standard.
     pub mode: Mode,
     /// The largest file, in bytes.
@@ -61,11 +64,12 @@ pub(super) async fn fetch(client: &Client, intake: &dyn Intake, order: &Order) -
 
 /// Follows the wrappers of a document.
 async fn resolve(client: &Client, text: &str, order: &Order, deadline: Instant) -> Result<Overlay, Failure> {
+    let blocked: Vec<&str> = order.blocked_categories.iter().map(String::as_str).collect();
     let wanted = Wanted {
         canvas: CANVAS,
         media_types: &MEDIA_TYPES,
         slot_ms: order.slot_ms,
-        blocked_categories: &[],
+        blocked_categories: &blocked,
         mode: order.mode,
     };
     let document = Document::read(text, order.mode).map_err(|error| refused(&error))?;
@@ -114,7 +118,7 @@ async fn look(intake: &dyn Intake, format: OverlayFormat, file: Bytes) -> Result
 /// A link as it is called when nothing was sold yet: its macros say so.
 fn plain(link: &Link) -> Result<Link, crate::format::link::InvalidLink> {
     let values = Values { is_audit: true, ..Values::default() };
-    let text = values.apply(link.as_str(), &std::collections::BTreeSet::new());
+    let text = values.apply(link.as_str(), &BTreeSet::new());
     Link::parse(&Macros::default().apply(&text))
 }
 

@@ -182,6 +182,7 @@ impl Partner {
                 markup: external.markup.clone(),
                 format: bid.format,
                 slot_ms: auction.context.duration_ms,
+                blocked_categories: self.settings.blocked_categories.clone(),
                 mode: if self.settings.lenient { Mode::Lenient } else { Mode::Strict },
                 max_bytes: self.max_image,
             };

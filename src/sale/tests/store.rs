@@ -19,7 +19,7 @@ async fn contract(store: impl SaleStore) {
     store.keep(std::slice::from_ref(&of_stream)).await.unwrap();
     let page = store.cues(&kitchen, None, 2).await.unwrap();
     assert_eq!(page, [of_studio, of_stream]);
-    assert_eq!(store.cues(&kitchen, Some(CueNumber(2)), 2).await.unwrap(), [of_api.clone()]);
+    assert_eq!(store.cues(&kitchen, Some(CueNumber(2)), 2).await.unwrap(), std::slice::from_ref(&of_api));
     let unfinished = store.unfinished().await.unwrap();
     assert_eq!(unfinished.iter().map(|cue| cue.id.0).collect::<Vec<_>>(), [1, 3, 4]);
     let mut sold = of_api.clone();

@@ -24,7 +24,7 @@ pub mod validate;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -57,10 +57,12 @@ pub struct OpenRtb {
 }
 
 /// How a creative stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// It is fetched, allowed and at hand.
     Ready,
+    /// It is, and this is what it is about: a bid behind a wrapper may not have said so.
+    ReadyAbout(Arc<BTreeSet<Arc<str>>>),
     /// It must not be shown.
     Disapproved,
 }
@@ -98,13 +100,17 @@ impl OpenRtb {
                 });
                 continue;
             }
+            let mut categories = fair.categories;
+            if let Some(Standing::ReadyAbout(about)) = standing {
+                categories.extend(about.iter().cloned());
+            }
             offer.bids.push(Bid {
                 id: fair.id,
                 campaign: self.campaign,
                 creative,
                 format: auction.context.format,
-                is_ready: standing == Some(&Standing::Ready),
-                categories: fair.categories,
+                is_ready: matches!(standing, Some(Standing::Ready | Standing::ReadyAbout(_))),
+                categories,
                 accepts_server_counts: self.settings.accepts_server_counts,
                 price: fair.price,
                 deal: fair.deal,

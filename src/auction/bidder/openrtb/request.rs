@@ -147,7 +147,7 @@ fn imp(auction: &Auction, settings: &Settings, seller: &Seller, k: u32) -> Value
             DisplayClass::Server => 3,
         },
         "exp": EXPIRES_SECONDS,
-        "dt": context.at,
+        "dt": context.starts_at.max(context.at),
         // The seller counts its own audience (AdCOM, list "DOOH Multiplier Measurement Source Types": 3, publisher).
         "qty": { "multiplier": multiplier, "sourcetype": 3 },
     });

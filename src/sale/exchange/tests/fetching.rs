@@ -18,6 +18,7 @@ fn order(markup: Markup) -> Order {
         markup,
         format: OverlayFormat::LowerThird,
         slot_ms: 15_000,
+        blocked_categories: ["IAB25".to_owned()].into(),
         mode: Mode::Strict,
         max_bytes: 1 << 20,
     }
@@ -34,6 +35,11 @@ fn inline(link: &str) -> String {
          <NonLinear width='1920' height='324'><StaticResource creativeType='image/png'>{link}</StaticResource>\
          </NonLinear></NonLinearAds></Creative></Creatives></InLine></Ad></VAST>"
     )
+}
+
+fn about(category: &str, inline: &str) -> String {
+    let category = format!("<Category authority='iabtechlab.com'>{category}</Category><Creatives>");
+    inline.replace("<Creatives>", &category)
 }
 
 fn wrapper(link: &str) -> String {
@@ -61,6 +67,8 @@ fn answer(asked: Asked) -> Answer {
             "/gone/" => reply(404, Body::empty()),
             "/ill/" => reply(503, Body::empty()),
             "/inline/" => reply(200, inline(&at("cdn", "/image"))),
+            "/beer/" => reply(200, about("IAB7-39", &inline(&at("cdn", "/image")))),
+            "/worse/" => reply(200, about("IAB25", &inline(&at("cdn", "/image")))),
             "/wrapped/" => reply(200, wrapper(&at("tag", "/inline"))),
             "/loop/" => reply(200, wrapper(&at("tag", "/loop"))),
             "/bomb/" => reply(
@@ -132,7 +140,10 @@ async fn wrappers_are_followed_within_bounds_and_everybody_is_told() {
         assert_eq!((&creative.file[..], impressions[0].as_str()), (PNG, "https://t.example/inline"));
         assert!(impressions.len() >= 2 && impressions[1].as_str() == "https://t.example/wrapper");
     }
+    let beer = fetched(&lab, Markup::Vast(wrapper(&at("tag", "/beer")).into())).await.unwrap();
+    assert_eq!(beer.overlay.unwrap().categories, ["IAB7-39"]);
     for (first, why) in [
+        (wrapper(&at("tag", "/worse")), "the category is blocked"),
         (wrapper(&at("tag", "/loop")), "too many wrappers"),
         (wrapper(&at("tag", "/bomb")), "the document is no XML that can be read"),
         (wrapper(&at("tag", "/binary")), "the document is no XML that can be read"),

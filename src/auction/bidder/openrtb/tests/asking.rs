@@ -35,6 +35,10 @@ fn prices_are_exact_and_the_cohort_is_one_impression_many_times() {
     assert_eq!((&imp["video"]["linearity"], &imp["video"]["maxduration"]), (&json!(2), &json!(15)));
     assert_eq!(imp["pmp"], Value::Null, "a deal that is not agreed with this bidder is none of its business");
     assert_eq!(body["site"]["content"]["kwarray"], json!(["#soup", "german"]));
+    let mut soon = auction();
+    Arc::make_mut(&mut soon.context).starts_at += 2000;
+    let shown_at = &ask(&soon, settings(), Seller::default())["imp"][0]["dt"];
+    assert_eq!(shown_at, &json!(soon.context.at + 2000), "when it is shown, not when it is asked");
     let other = Auction { cohort: Cohort::everybody(), ..auction() };
     let other = ask(&other, settings(), Seller::default());
     assert_ne!(other["id"], body["id"], "each cohort's request has its own name");

@@ -273,7 +273,7 @@ fn only_creatives_that_are_at_hand_have_a_chance() {
     let key = creative_key("one", "cr", Some("https://c.example/a.png"));
     let trace = |known: &[(u64, Standing)]| {
         let mut one = bidder(settings());
-        one.creatives = Arc::new(known.iter().copied().collect());
+        one.creatives = Arc::new(known.iter().cloned().collect());
         let offer = one.bids(&auction(), &[respond(&answer(&[bid()]))]).unwrap();
         crate::auction::Trace::of(auction(), vec![offer])
     };
@@ -286,6 +286,16 @@ fn only_creatives_that_are_at_hand_have_a_chance() {
     assert_eq!(kept, ready, "what is to be done is kept with the decision");
     let disapproved = trace(&[(key, Standing::Disapproved)]);
     assert_eq!(disapproved.offers[0].refused[0].why.code(), 202);
+    let about = |category: &str| Standing::ReadyAbout(Arc::new([category.into()].into()));
+    let fair = trace(&[(key, about("IAB1"))]);
+    assert_eq!(fair.lot().map(|lot| lot.creative), Some(key));
+    let mut of_beer = auction();
+    Arc::make_mut(&mut of_beer.context).blocked_categories.insert("IAB7-39".into());
+    let mut one = bidder(settings());
+    one.creatives = Arc::new([(key, about("IAB7-39"))].into());
+    let offer = one.bids(&of_beer, &[respond(&answer(&[bid()]))]).unwrap();
+    let blocked = crate::auction::Trace::of(of_beer, vec![offer]);
+    assert_eq!(blocked.decision.verdicts[0].why_not, Some(LossReason::BlockedCategory));
     let other = trace(&[(creative_key("one", "cr", Some("https://c.example/b.png")), Standing::Ready)]);
     assert_eq!(other.lot(), None, "another image is another creative");
 }
