@@ -233,6 +233,7 @@ impl Sale {
                 "media_type": media_type,
                 "token": token,
                 "click": click,
+                "display_after_ms": self.inner().config.display_time.as_millis(),
                 "close_after_ms": CLOSE_AFTER_MS,
                 "advertiser": advertiser,
             }),

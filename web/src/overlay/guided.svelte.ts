@@ -171,7 +171,7 @@ export class Guided {
     const metered = this.#meters.get(placement.id)
     if (metered) metered.token = placement.token
     else {
-      const meter = new Meter(this.#known.plannedMs(placement.id))
+      const meter = new Meter(this.#known.plannedMs(placement.id), placement.displayAfterMs)
       this.#meters.set(placement.id, { meter, token: placement.token, since: null })
     }
     const [oldest] = this.#meters.keys()

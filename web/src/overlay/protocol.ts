@@ -23,6 +23,8 @@ export interface Placement {
   token: string
   /** A path on this server that leads on to the advertiser. */
   click: string | null
+  /** On the screen for so long in all, it counts as displayed. */
+  displayAfterMs: number
   /** On the screen for so long, it may be closed. */
   closeAfterMs: number
   advertiser: string
@@ -30,6 +32,8 @@ export interface Placement {
   beganAt: number | null
 }
 
+/** The MRC wants a second of a still picture. */
+const DISPLAY_AFTER_MS = 1000
 /** The guidance for overlays lets viewers close them after five seconds. */
 const CLOSE_AFTER_MS = 5000
 /** Longer texts than this are nobody's name, and no token of ours. */
@@ -60,6 +64,7 @@ export function parsePlacement(json: string): Placement | null {
     image,
     token,
     click: path(value.click),
+    displayAfterMs: Math.max(0, amount(value.display_after_ms) ?? DISPLAY_AFTER_MS),
     closeAfterMs: Math.max(0, amount(value.close_after_ms) ?? CLOSE_AFTER_MS),
     advertiser: typeof value.advertiser === 'string' ? value.advertiser.slice(0, MAX_TEXT) : '',
     beganAt: amount(value.began_at),
