@@ -13,9 +13,11 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+use super::notices::Notice;
 use super::record::CueNumber;
 use super::server::Sale;
 use crate::auction::{Campaign, Cohort, Cohorts, Subject};
+use crate::av::worker::ipc::OverlayId;
 use crate::impression::Impression;
 use crate::ledger::{SessionId, SlotId, UnixMillis};
 use crate::media::{ChannelName, MediaTime, OverlayFormat};
@@ -23,7 +25,7 @@ use crate::media::{ChannelName, MediaTime, OverlayFormat};
 /// Events that a page may be behind; one that is further behind has to come back.
 pub(super) const BEHIND: usize = 64;
 /// How long an overlay cannot be closed.
-const CLOSE_AFTER_MS: u32 = 5000;
+pub(super) const CLOSE_AFTER_MS: u32 = 5000;
 
 /// All pages of all channels.
 #[derive(Default)]
@@ -34,9 +36,11 @@ pub(super) struct Guided {
 }
 
 #[derive(Default)]
-struct Room {
+pub(super) struct Room {
     pages: HashMap<SessionId, Page>,
     standing: BTreeMap<CueNumber, Standing>,
+    /// Overlays that nobody pays for, by their names.
+    pub notices: BTreeMap<OverlayId, Notice>,
 }
 
 struct Page {
@@ -113,14 +117,18 @@ impl Guided {
         }
     }
 
-    fn rooms(&self) -> MutexGuard<'_, HashMap<ChannelName, Room>> {
+    pub fn rooms(&self) -> MutexGuard<'_, HashMap<ChannelName, Room>> {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Room {
-    fn tell_all(&mut self, event: &Bytes) {
+    pub fn tell_all(&mut self, event: &Bytes) {
         self.pages.retain(|_, page| page.is_told(event.clone()));
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.pages.is_empty() && self.standing.is_empty() && self.notices.is_empty()
     }
 }
 
@@ -158,6 +166,9 @@ impl Sale {
                 page.is_told(event);
             }
         }
+        for notice in room.notices.values() {
+            page.is_told(notice.event());
+        }
         room.pages.insert(session, page);
         Some(seat)
     }
@@ -176,7 +187,7 @@ impl Sale {
     /// A slot that stands ends earlier.
     pub(super) fn guide_until(&self, channel: &ChannelName, cue: CueNumber, end: MediaTime) {
         let mut rooms = self.inner().guided.rooms();
-        let Some(Room { pages, standing }) = rooms.get_mut(channel) else { return };
+        let Some(Room { pages, standing, .. }) = rooms.get_mut(channel) else { return };
         let Some(standing) = standing.get_mut(&cue).filter(|standing| end < standing.end) else { return };
         standing.end = end;
         standing.revision += 1;
@@ -258,7 +269,7 @@ impl Drop for Seat {
             if room.pages.get(&self.session).is_some_and(|page| page.connection == self.connection) {
                 room.pages.remove(&self.session);
             }
-            if room.pages.is_empty() && room.standing.is_empty() {
+            if room.is_empty() {
                 rooms.remove(&self.channel);
             }
         }

@@ -10,6 +10,7 @@
 //! | `director` | a broadcast's cue bus, and its slots on their way |
 //! | `decision` | a slot's auction: who is asked, what is reserved, what may be shown |
 //! | `guided`, `pages` | pages that draw overlays themselves: what each is told, over `/events/CHANNEL` |
+//! | `notices` | what is burned in by hand, for those pages |
 //! | [`exchange`] | bidders outside: asked, their creatives fetched, told what became of it |
 //! | `beacons` | the routes of events: `/i/TOKEN/EVENT` and `/c/TOKEN` |
 //!
@@ -26,6 +27,7 @@ mod guided;
 mod images;
 pub mod market;
 mod metrics;
+mod notices;
 mod pages;
 pub mod record;
 mod records;
@@ -36,5 +38,6 @@ pub mod store;
 mod tests;
 
 pub use config::{ChannelSettings, Config, Delivery};
+pub use notices::ByHand;
 pub use record::{CueNumber, CueRecord, Outcome, Stage};
 pub use server::{AskError, Parts, Sale, StartError, Title, Titles};

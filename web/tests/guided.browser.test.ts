@@ -1,7 +1,7 @@
 /** Overlays that are sold and that the page draws: on their frames over WebRTC and LL-HLS, and counted as they were seen. */
 
 import assert from 'node:assert/strict'
-import { after, before, test, type TestContext } from 'node:test'
+import { after, afterEach, before, test, type TestContext } from 'node:test'
 
 import type { Browser } from 'playwright-core'
 
@@ -16,6 +16,7 @@ import {
   type Code,
 } from './support/guided.ts'
 import { ADVERTISER, CLICK_URL, FORMATS, Sale, type Cue } from './support/sale.ts'
+import { png } from './support/png.ts'
 import { Broadcaster, Server, eventually, hasMediaWorker } from './support/server.ts'
 
 /** No part of the clips has this colour. */
@@ -64,6 +65,8 @@ after(async () => {
   console.log(`screenshots: ${screenshots}`)
 })
 
+afterEach(() => sale?.clear())
+
 /** A viewer until the end of the test, however that ends. */
 async function enter(context: TestContext, channel: ChannelName, how: Parameters<typeof GuidedVisit.open>[2] = {}): Promise<GuidedVisit> {
   const viewer = await GuidedVisit.open(browser, `${server.url}/${channel}`, how)
@@ -78,7 +81,7 @@ const isOver = (id: string) =>
   })
 
 /** How many frames into a slot a frame with this number is; the numbers begin again and again. */
-function framesInto({ start_ns }: Cue, number: number, { rate, frames }: Clip): number {
+function framesInto({ start_ns }: Pick<Cue, 'start_ns'>, number: number, { rate, frames }: Clip): number {
   const into = number - (((start_ns / 1e9) * rate) % frames)
   return into - Math.round(into / frames) * frames
 }
@@ -118,7 +121,7 @@ test('a screenshot has the overlay if and only if it has one of its frames', { s
   const viewers = await Promise.all([enter(context, 'attic'), enter(context, 'attic', { hls: true })])
   // What asks for a tap would lie over the number.
   for (const { page } of viewers) await page.keyboard.press('m')
-  const [id] = await sale.announce('attic', [{ duration: 5000 }])
+  const [id] = await sale.announce('attic', [{ duration: 4000 }])
   const shots = await Promise.all(
     viewers.map(async ({ page, overlay }) => {
       const box = (await page.locator('video').boundingBox())!
@@ -288,6 +291,26 @@ function isBurnedIn({ page }: GuidedVisit): Promise<boolean> {
     return colour.every((value, index) => Math.abs(value - pixel[index]!) < 30)
   }, COLOUR)
 }
+
+test('what is burned in by hand is on its frames too, and is no ad', { skip }, async (context) => {
+  const clip = CLIPS.harbour
+  const viewer = await enter(context, 'harbour')
+  await viewer.record(clip.code)
+  const image = new Blob([png(640, 108, COLOUR)], { type: 'image/png' })
+  const slot = await sale.byHand('harbour', image, 2000)
+  await viewer.comes()
+  assert.equal(await viewer.page.getByText(/^Ad\b/).count(), 0)
+  assert.equal(await viewer.overlay.locator('a').count(), 0)
+  await viewer.goes()
+  const length = (slot.duration_ms / 1000) * clip.rate
+  for (const { code, on } of await viewer.recorded()) {
+    const into = framesInto(slot, code, clip)
+    const near = Math.min(Math.abs(into), Math.abs(into - length)) <= 1
+    assert.ok(near || on === (into >= 0 && into < length), `frame ${into} of ${length}: ${on ? 'with' : 'without'} it`)
+  }
+  assert.deepEqual(viewer.told, [])
+  assert.deepEqual(viewer.visit.complaints, [])
+})
 
 test('all formats fit, on a desktop and on a phone', { skip }, async (context) => {
   const devices = { desktop: { ...DESKTOP, ...PERSON }, phone: { ...PHONE, ...PERSON_WITH_PHONE } }

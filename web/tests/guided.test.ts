@@ -54,6 +54,9 @@ test('what the server tells is read as far as it makes sense', () => {
   const read = parsePlacement(JSON.stringify(told))
   assert.deepEqual([read?.startMs, read?.endMs, read?.closeAfterMs, read?.beganAt], [5000, 8000, 2000, 1000])
   assert.equal(read?.displayAfterMs, 1500)
+  const { token: _token, click: _click, advertiser: _advertiser, ...byHand } = told
+  const free = parsePlacement(JSON.stringify(byHand))
+  assert.deepEqual([free?.token, free?.click, free?.advertiser], [null, null, ''])
   const odd = [
     { format: 'fullscreen' }, { end_ns: 5e9 }, { start_ns: '5' }, { token: '' }, { revision: null }, { id: 7 },
     { image: 'https://elsewhere/x.png' }, { image: '//elsewhere/x.png' }, { image: '/\\elsewhere' }, { image: 'javascript:1' },

@@ -48,7 +48,8 @@ export interface OnScreen {
 
 interface Metered {
   meter: Meter
-  token: string
+  /** Null: nothing is to be told of it. */
+  token: string | null
   /** The media time at which it was first on the screen, ms. */
   since: number | null
 }
@@ -270,7 +271,7 @@ export class Guided {
   }
 
   #tell(metered: Metered | undefined, news: readonly Told[]): void {
-    for (const told of news) if (metered) this.#beacons.tell(metered.token, told)
+    for (const told of news) if (metered?.token) this.#beacons.tell(metered.token, told)
   }
 
   #look(): void {

@@ -19,8 +19,8 @@ export interface Placement {
   format: Format
   /** A path on this server. */
   image: string
-  /** With which the page tells that it was seen. */
-  token: string
+  /** With which the page tells that it was seen; null for what nobody pays for. */
+  token: string | null
   /** A path on this server that leads on to the advertiser. */
   click: string | null
   /** On the screen for so long in all, it counts as displayed. */
@@ -54,7 +54,8 @@ export function parsePlacement(json: string): Placement | null {
   const [id, token, image] = [text(value.id), text(value.token), path(value.image)]
   const [start, end, revision] = [amount(value.start_ns), amount(value.end_ns), amount(value.revision)]
   const format = FORMATS.find((known) => known === value.format)
-  if (!id || !token || !image || !format || start === null || end === null || revision === null || end <= start) return null
+  const isPaid = value.token !== undefined && value.token !== null
+  if (!id || (isPaid && !token) || !image || !format || start === null || end === null || revision === null || end <= start) return null
   return {
     id,
     revision,

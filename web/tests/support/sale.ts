@@ -10,7 +10,7 @@ const CREATIVES = { lower_third: [640, 108], corner: [300, 250], l_shape: [320, 
 /** Within so short a flight a budget is not spread over time, ms. */
 const FLIGHT_MS = 10 * 60_000
 /** Slots are announced so far ahead that everybody is ready on a busy machine, ms. */
-const AHEAD_MS = 3000
+const AHEAD_MS = 2500
 /** Begun on such a boundary, a slot begins with a frame at 10 and at 30 frames a second, ms. */
 const GRID_MS = 100
 
@@ -37,6 +37,7 @@ export interface Displays {
 export class Sale {
   readonly #server: Server
   readonly #campaign: number
+  readonly #opened = new Set<string>()
 
   private constructor(server: Server, campaign: number) {
     this.#server = server
@@ -67,14 +68,24 @@ export class Sale {
 
   /** Announces slots, one right after the other; gives their ids. */
   async announce(channel: string, slots: readonly { format?: Format; duration: number }[]): Promise<string[]> {
-    const { since } = await ask<{ since: string }>(this.#server, 'GET', `/channels/${channel}`)
-    let start = Math.ceil((Date.now() - Date.parse(since) + AHEAD_MS) / GRID_MS) * GRID_MS
+    let start = await this.#soon(channel)
     const ids: string[] = []
     for (const { format, duration } of slots) {
       ids.push(await this.#open(channel, { format, duration_ms: duration, start_ns: start * 1e6 }))
       start += duration
     }
     return ids
+  }
+
+  /** Has an image burned in that nobody pays for; gives when, as a cue has it. */
+  async byHand(channel: string, image: Blob, duration: number): Promise<Pick<Cue, 'start_ns' | 'duration_ms'>> {
+    const slot = { start_ns: (await this.#soon(channel)) * 1e6, duration_ms: duration }
+    const form = new FormData()
+    form.set('image', image, 'image')
+    form.set('format', 'lower_third')
+    for (const [name, value] of Object.entries(slot)) form.set(name, String(value))
+    await ask(this.#server, 'POST', `/channels/${channel}/overlays`, form)
+    return slot
   }
 
   /** Opens a slot as soon as it can be; gives its id. */
@@ -91,6 +102,12 @@ export class Sale {
     return ask(this.#server, 'DELETE', `/cues/${id}`)
   }
 
+  /** Ends whatever is left of all slots, so that the next test has the time to itself. */
+  async clear(): Promise<void> {
+    for (const id of this.#opened) await this.#server.operate(`/api/v1/cues/${id}`, { method: 'DELETE' })
+    this.#opened.clear()
+  }
+
   /** All that was displayed so far. */
   async displays(): Promise<Displays> {
     type Class = { charged: number; free: number }
@@ -105,8 +122,15 @@ export class Sale {
     return Number(line?.slice(line.lastIndexOf(' ')) ?? 0)
   }
 
+  /** A moment of media time that leaves everybody time, ms. */
+  async #soon(channel: string): Promise<number> {
+    const { since } = await ask<{ since: string }>(this.#server, 'GET', `/channels/${channel}`)
+    return Math.ceil((Date.now() - Date.parse(since) + AHEAD_MS) / GRID_MS) * GRID_MS
+  }
+
   async #open(channel: string, cue: object): Promise<string> {
     const { id } = await ask<{ id: string }>(this.#server, 'POST', `/channels/${channel}/cues`, cue)
+    this.#opened.add(id)
     return id
   }
 }
