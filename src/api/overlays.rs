@@ -61,7 +61,12 @@ pub(super) async fn create(
     check(&api, &name, &headers)?;
     let channel = api.hub.channel(&name).ok_or_else(no_channel)?;
     let request = form::read(form, api.overlays.max_image()).await?;
-    let id = api.overlays.ask(&channel, request).await?.0.to_string();
+    let by_hand = api.sale.as_ref().map(|sale| sale.by_hand(&channel, &request));
+    let id = api.overlays.ask(&channel, request).await?;
+    if let Some(by_hand) = by_hand {
+        by_hand.follow(id);
+    }
+    let id = id.0.to_string();
     let location = format!("/api/v1/overlays/{id}");
     let headers = [(LOCATION, location), (CACHE_CONTROL, "no-store".to_owned())];
     Ok((StatusCode::ACCEPTED, headers, Json(AcceptedView { id })).into_response())

@@ -93,6 +93,10 @@ impl Beacons {
         if *told & kind.bit() != 0 {
             return Err(NotTaken::Repeated);
         }
+        // Viewable impressions are some of the impressions.
+        if kind == EventKind::Viewable && *told & EventKind::Display.bit() == 0 {
+            return Err(NotTaken::Early);
+        }
         *told |= kind.bit();
         Ok(())
     }

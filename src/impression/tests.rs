@@ -82,6 +82,17 @@ fn each_event_counts_once_and_none_before_it_can_be_true() {
     assert_eq!(beacons.len(), 1, "those whose time is over are forgotten");
 }
 
+#[test]
+fn nothing_is_viewable_before_it_is_displayed() {
+    let mut beacons = Beacons::new(1000);
+    assert_eq!(beacons.take(&impression(), EventKind::Viewable, 12_000), Err(NotTaken::Early));
+    assert_eq!(beacons.take(&impression(), EventKind::Display, 12_000), Ok(()));
+    beacons.give_back(&impression(), EventKind::Display);
+    assert_eq!(beacons.take(&impression(), EventKind::Viewable, 12_000), Err(NotTaken::Early));
+    assert_eq!(beacons.take(&impression(), EventKind::Display, 12_100), Ok(()));
+    assert_eq!(beacons.take(&impression(), EventKind::Viewable, 12_100), Ok(()));
+}
+
 const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64) Firefox/150.0";
 
 fn event(kind: EventKind, session: u64, at: i64) -> Observation<'static> {

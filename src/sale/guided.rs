@@ -13,9 +13,11 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+use super::notices::Notice;
 use super::record::CueNumber;
 use super::server::Sale;
 use crate::auction::{Campaign, Cohort, Cohorts, Subject};
+use crate::av::worker::ipc::OverlayId;
 use crate::clock;
 use crate::impression::Impression;
 use crate::ledger::{SessionId, SlotId, UnixMillis};
@@ -24,7 +26,7 @@ use crate::media::{ChannelName, MediaTime, OverlayFormat};
 /// Events that a page may be behind; one that is further behind has to come back.
 pub(super) const BEHIND: usize = 64;
 /// How long an overlay cannot be closed.
-const CLOSE_AFTER_MS: u32 = 5000;
+pub(super) const CLOSE_AFTER_MS: u32 = 5000;
 
 /// All pages of all channels.
 #[derive(Default)]
@@ -35,9 +37,11 @@ pub(super) struct Guided {
 }
 
 #[derive(Default)]
-struct Room {
+pub(super) struct Room {
     pages: HashMap<SessionId, Page>,
     standing: BTreeMap<CueNumber, Standing>,
+    /// Overlays that nobody pays for, by their names.
+    pub notices: BTreeMap<OverlayId, Notice>,
 }
 
 struct Page {
@@ -54,14 +58,15 @@ struct Page {
 pub(super) enum Told {
     /// An overlay, new or changed.
     Placed(Box<Placement>),
-    /// An overlay that is no more.
-    Withdrawn(CueNumber),
+    /// An overlay of this name that is no more.
+    Withdrawn(String),
 }
 
 /// An overlay for one session.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Placement {
-    pub id: CueNumber,
+    /// Its name: a cue's number, or another that no cue has.
+    pub id: String,
     pub revision: u32,
     /// The wall clock at media time zero.
     pub began_at: UnixMillis,
@@ -71,10 +76,21 @@ pub(super) struct Placement {
     /// Where the image is.
     pub image: String,
     pub media_type: &'static str,
+    pub close_after_ms: u32,
+    /// How it is paid for, if it is.
+    #[serde(flatten)]
+    pub paid: Option<Paid>,
+}
+
+/// How an overlay is paid for.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Paid {
+    /// With which a page tells of it.
     pub token: String,
     /// Where a click leads, if it leads anywhere.
     pub click: Option<String>,
-    pub close_after_ms: u32,
+    /// On the screen for so long, it is displayed.
+    pub display_after_ms: u32,
     pub advertiser: String,
 }
 
@@ -141,12 +157,22 @@ impl Guided {
         let mut rooms = self.rooms();
         let Some(room) = rooms.get_mut(channel) else { return };
         if room.standing.remove(&cue).is_some() {
-            room.pages.retain(|_, page| page.is_told(Told::Withdrawn(cue)));
+            room.tell_all(&Told::Withdrawn(cue.to_string()));
         }
     }
 
-    fn rooms(&self) -> MutexGuard<'_, HashMap<ChannelName, Room>> {
+    pub fn rooms(&self) -> MutexGuard<'_, HashMap<ChannelName, Room>> {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Room {
+    pub fn tell_all(&mut self, what: &Told) {
+        self.pages.retain(|_, page| page.is_told(what.clone()));
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.pages.is_empty() && self.standing.is_empty() && self.notices.is_empty()
     }
 }
 
@@ -190,6 +216,9 @@ impl Sale {
                 page.is_told(event);
             }
         }
+        for notice in room.notices.values() {
+            page.is_told(notice.told());
+        }
         room.pages.insert(session, page);
         Some(seat)
     }
@@ -208,7 +237,7 @@ impl Sale {
     /// A slot that stands ends earlier.
     pub(super) fn guide_until(&self, channel: &ChannelName, cue: CueNumber, end: MediaTime) {
         let mut rooms = self.inner().guided.rooms();
-        let Some(Room { pages, standing }) = rooms.get_mut(channel) else { return };
+        let Some(Room { pages, standing, .. }) = rooms.get_mut(channel) else { return };
         let Some(standing) = standing.get_mut(&cue).filter(|standing| end < standing.end) else { return };
         standing.end = end;
         standing.revision += 1;
@@ -251,8 +280,9 @@ impl Sale {
             duration_ms: u32::try_from(standing.duration.as_millis()).unwrap_or(u32::MAX),
             deadline: standing.deadline,
         });
+        let required = self.inner().config.display_time.as_millis();
         Told::Placed(Box::new(Placement {
-            id: standing.cue,
+            id: standing.cue.to_string(),
             revision: standing.revision,
             began_at: standing.began_at,
             start_ns: standing.start.as_nanos(),
@@ -260,10 +290,13 @@ impl Sale {
             format: standing.format,
             image: image.clone(),
             media_type,
-            click: is_clickable.then(|| format!("/c/{token}")),
-            token,
             close_after_ms: CLOSE_AFTER_MS,
-            advertiser: advertiser.clone(),
+            paid: Some(Paid {
+                click: is_clickable.then(|| format!("/c/{token}")),
+                token,
+                display_after_ms: u32::try_from(required).unwrap_or(u32::MAX),
+                advertiser: advertiser.clone(),
+            }),
         }))
     }
 }
@@ -285,7 +318,7 @@ impl Drop for Seat {
             if room.pages.get(&self.session).is_some_and(|page| page.connection == self.connection) {
                 room.pages.remove(&self.session);
             }
-            if room.pages.is_empty() && room.standing.is_empty() {
+            if room.is_empty() {
                 rooms.remove(&self.channel);
             }
         }

@@ -15,6 +15,7 @@
 //! | `decision` | a slot's auction: who is asked, what is reserved, what may be shown |
 //! | `guided`, `pages` | pages that draw overlays themselves: what each is told, over `/events/CHANNEL` |
 //! | `tracking` | the same for players that ask again and again, as they do of AWS Elemental MediaTailor |
+//! | `notices` | what is burned in by hand, for those pages |
 //! | [`exchange`] | bidders outside: asked, their creatives fetched, told what became of it |
 //! | `country` | where pages come from |
 //! | `beacons` | the routes of events: `/i/TOKEN/EVENT` and `/c/TOKEN` |
@@ -35,6 +36,7 @@ mod images;
 pub mod market;
 mod metrics;
 pub mod moment;
+mod notices;
 mod pages;
 pub mod record;
 mod records;
@@ -48,6 +50,7 @@ mod tracking;
 mod tests;
 
 pub use config::{ChannelSettings, Config, Delivery};
+pub use notices::ByHand;
 pub use record::{CueNumber, CueRecord, Outcome, Stage};
 pub use server::{AskError, Sale, Title, Titles};
 pub use start::{Parts, StartError};

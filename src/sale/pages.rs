@@ -29,6 +29,8 @@ use super::guided::{BEHIND, Seat, Told};
 use super::server::Sale;
 use crate::auction::Cohort;
 use crate::auction::cohort::{Code, Device};
+use crate::av::worker::ipc::OverlayId;
+use crate::booking::creative::MediaType;
 use crate::http::{ApiError, ClientAddress, ClientCountry, Streaming, for_everyone};
 use crate::hub::Channel;
 use crate::ledger::{CampaignId, SessionId};
@@ -74,7 +76,8 @@ pub(super) fn router() -> Router<Sale> {
     for_everyone(
         Router::new()
             .route("/events/{channel}", get(follow).head(is_there))
-            .route("/creatives/{bidder}/{number}", get(image)),
+            .route("/creatives/{bidder}/{number}", get(image))
+            .route("/overlays/{id}/image", get(notice)),
     )
 }
 
@@ -158,15 +161,30 @@ async fn image(
     Path((bidder, number)): Path<(u64, u64)>,
 ) -> Result<Response, ApiError> {
     let creative = sale.inner().exchange.creative(CampaignId(bidder), number);
-    let creative = creative.ok_or_else(|| ApiError::not_found("there is no such image, or not any more"))?;
+    let creative = creative.ok_or_else(no_image)?;
+    Ok(answer(creative.media_type(), creative.file.clone()))
+}
+
+/// The image of an overlay that is burned in by hand.
+async fn notice(State(sale): State<Sale>, Path(id): Path<u64>) -> Result<Response, ApiError> {
+    let file = sale.inner().guided.notice_file(OverlayId(id)).ok_or_else(no_image)?;
+    Ok(answer(MediaType::of(&file), file))
+}
+
+fn no_image() -> ApiError {
+    ApiError::not_found("there is no such image, or not any more")
+}
+
+/// An image, which never changes.
+fn answer(media_type: MediaType, file: Bytes) -> Response {
     let headers = [
-        (CONTENT_TYPE, creative.media_type().as_str()),
+        (CONTENT_TYPE, media_type.as_str()),
         (CACHE_CONTROL, "public, max-age=86400, immutable"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         // Opened by itself, a drawing must not be a page of this origin.
         (CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; sandbox"),
     ];
-    Ok((headers, creative.file.clone()).into_response())
+    (headers, file).into_response()
 }
 
 /// What a page is told, as it goes over its line.

@@ -20,7 +20,6 @@ use tokio::time::interval;
 
 use super::guided::{BEHIND, Placement, Seat, Told};
 use super::pages::{About, channel_of, new_session, seated};
-use super::record::CueNumber;
 use super::server::Sale;
 use crate::auction::Cohort;
 use crate::av::worker::ipc::Size;
@@ -43,7 +42,7 @@ struct Player {
     /// Its place in the audience.
     _seat: Seat,
     events: mpsc::Receiver<Told>,
-    placements: BTreeMap<CueNumber, Placement>,
+    placements: BTreeMap<String, Placement>,
     /// When it has not asked for too long.
     until: Instant,
 }
@@ -53,7 +52,7 @@ impl Player {
     fn listen(&mut self) {
         while let Ok(told) = self.events.try_recv() {
             match told {
-                Told::Placed(placement) => drop(self.placements.insert(placement.id, *placement)),
+                Told::Placed(placement) => drop(self.placements.insert(placement.id.clone(), *placement)),
                 Told::Withdrawn(id) => drop(self.placements.remove(&id)),
             }
         }
@@ -94,7 +93,7 @@ pub(super) fn router() -> Router<Sale> {
         Router::new()
             .route("/v1/session/{channel}", post(begin))
             .route("/v1/tracking/{channel}/{session}", get(follow))
-            .route("/v1/tracking/{channel}/{session}/{cue}", get(resource)),
+            .route("/v1/tracking/{channel}/{session}/{overlay}", get(resource)),
     )
 }
 
@@ -139,13 +138,13 @@ async fn follow(
 /// What an overlay looks like, and where: what `staticResource` leads to.
 async fn resource(
     State(sale): State<Sale>,
-    Path((name, word, cue)): Path<(String, String, u64)>,
+    Path((name, word, id)): Path<(String, String, String)>,
     host: Option<Extension<RequestHost>>,
     Extension(connection): Extension<Connection>,
 ) -> Result<Response, ApiError> {
     let (channel, session) = sale.known(&name, &word)?;
     let placements = sale.placements(&channel, session)?;
-    let found = placements.into_iter().find(|placement| placement.id == CueNumber(cue));
+    let found = placements.into_iter().find(|placement| placement.id == id);
     let placement = found.ok_or_else(|| ApiError::not_found("there is no such overlay, or not any more"))?;
     let (left, top) = corner(placement.format);
     let url = format!("{}{}", sale.base(host.as_deref(), &connection), placement.image);
@@ -234,11 +233,13 @@ fn corner(format: OverlayFormat) -> (f64, f64) {
 }
 
 fn avail(placement: &Placement, base: &str, session: &str) -> Value {
-    let Placement { id, format, token, click, advertiser, .. } = placement;
+    let Placement { id, format, paid, .. } = placement;
     let start = placement.start_ns as f64 / 1e9;
     let length = (placement.end_ns - placement.start_ns) as f64 / 1e9;
     let fit = format.fit(CANVAS);
-    let click = click.as_ref().map(|path| format!("{base}{path}"));
+    let click = paid.as_ref().and_then(|paid| paid.click.as_ref()).map(|path| format!("{base}{path}"));
+    let advertiser = paid.as_ref().map_or("", |paid| &paid.advertiser);
+    let events = paid.as_ref().map_or(Vec::new(), |paid| events(base, &paid.token, start, length));
     let resource = format!("{base}/v1/tracking/{session}/{id}");
     let identity = json!({
         "adId": id, "adParameters": "", "adSystem": "onair", "adTitle": advertiser, "creativeAdId": "", "creativeId": id,
@@ -250,7 +251,7 @@ fn avail(placement: &Placement, base: &str, session: &str) -> Value {
     }));
     let overlay = with(json!({
         "startTimeInSeconds": start, "durationInSeconds": length, "startTime": iso(start), "duration": iso(length),
-        "skipOffset": null, "trackingEvents": events(base, token, start, length), "nonLinearAdList": [image],
+        "skipOffset": null, "trackingEvents": events, "nonLinearAdList": [image],
     }));
     json!({
         "availId": id, "startTimeInSeconds": start, "durationInSeconds": length, "startTime": iso(start),

@@ -22,6 +22,7 @@ function placement(changes: Partial<Placement> = {}): Placement {
     image: '/creatives/1',
     token: 'token',
     click: '/c/token',
+    displayAfterMs: 1000,
     closeAfterMs: 5000,
     advertiser: 'Ann’s Teas',
     beganAt: 1_700_000_000_000,
@@ -48,10 +49,14 @@ test('what the server tells is read as far as it makes sense', () => {
   assert.equal(parseWithdrawal('{"id":"7"}'), '7')
   const told = {
     id: '7', revision: 2, start_ns: 5e9, end_ns: 8e9, format: 'corner', image: '/creatives/3', media_type: 'image/png',
-    token: 'abc', click: '/c/abc', close_after_ms: 2000, advertiser: 'Ben', began_at: 1000,
+    token: 'abc', click: '/c/abc', display_after_ms: 1500, close_after_ms: 2000, advertiser: 'Ben', began_at: 1000,
   }
   const read = parsePlacement(JSON.stringify(told))
   assert.deepEqual([read?.startMs, read?.endMs, read?.closeAfterMs, read?.beganAt], [5000, 8000, 2000, 1000])
+  assert.equal(read?.displayAfterMs, 1500)
+  const { token: _token, click: _click, advertiser: _advertiser, ...byHand } = told
+  const free = parsePlacement(JSON.stringify(byHand))
+  assert.deepEqual([free?.token, free?.click, free?.advertiser], [null, null, ''])
   const odd = [
     { format: 'fullscreen' }, { end_ns: 5e9 }, { start_ns: '5' }, { token: '' }, { revision: null }, { id: 7 },
     { image: 'https://elsewhere/x.png' }, { image: '//elsewhere/x.png' }, { image: '/\\elsewhere' }, { image: 'javascript:1' },
@@ -201,7 +206,7 @@ function watch(meter: Meter, from: number, to: number, seen = true, mediaFrom = 
 }
 
 test('each event is told once, after the time that it takes', () => {
-  const meter = new Meter(8000)
+  const meter = new Meter(8000, 1000)
   const told = watch(meter, 0, 8000)
   assert.deepEqual(told, [
     [1000, 'display'],
@@ -215,26 +220,35 @@ test('each event is told once, after the time that it takes', () => {
 })
 
 test('without frames, or out of sight, no time passes', () => {
-  const unseen = new Meter(8000)
+  const unseen = new Meter(8000, 1000)
   assert.deepEqual(watch(unseen, 0, 8000, false), [], 'hidden, or not half in view')
-  const still = new Meter(8000)
+  const still = new Meter(8000, 1000)
   for (let now = 0; now < 8000; now += 40) assert.deepEqual(still.frame(now, 500, true), [], 'the video does not advance')
-  const stalled = new Meter(8000)
+  const stalled = new Meter(8000, 1000)
   for (let now = 0; now < 8000; now += 900) assert.deepEqual(stalled.frame(now, now, true), [], 'frames are too far apart')
-  const jumping = new Meter(8000)
+  const jumping = new Meter(8000, 1000)
   for (let at = 0; at < 100; at += 1) assert.deepEqual(jumping.frame(at * 40, at * 900, true), [], 'it jumps')
 })
 
 test('a display is a second in all, viewable a second without a break', () => {
-  const meter = new Meter(8000)
+  const meter = new Meter(8000, 1000)
   assert.deepEqual(watch(meter, 0, 600), [])
   meter.interrupt()
   assert.deepEqual(watch(meter, 5000, 5600), [[5400, 'display']])
   assert.deepEqual(watch(meter, 5640, 6200), [[6000, 'viewable']])
 })
 
+test('what is not displayed yet is not viewable', () => {
+  const meter = new Meter(8000, 2000)
+  assert.deepEqual(watch(meter, 0, 2400), [[2000, 'display'], [2000, 'viewable'], [2000, 'first_quartile']])
+  const broken = new Meter(8000, 2000)
+  assert.deepEqual(watch(broken, 0, 1200), [])
+  broken.interrupt()
+  assert.deepEqual(watch(broken, 5000, 6200), [[5800, 'display'], [5800, 'first_quartile'], [6000, 'viewable']])
+})
+
 test('over to another player in mid-slot nothing is told or counted twice', () => {
-  const meter = new Meter(8000)
+  const meter = new Meter(8000, 1000)
   assert.deepEqual(watch(meter, 0, 3000).map(([, told]) => told), ['display', 'viewable', 'first_quartile'])
   meter.interrupt()
   // The other way is two seconds further behind: from 1000 on it is seen a second time.
@@ -242,12 +256,12 @@ test('over to another player in mid-slot nothing is told or counted twice', () =
 })
 
 test('a close is told once, and nothing after it', () => {
-  const meter = new Meter(8000)
+  const meter = new Meter(8000, 1000)
   watch(meter, 0, 800)
   assert.deepEqual(meter.close(), ['close'])
   assert.deepEqual(meter.close(), [])
   assert.deepEqual(watch(meter, 840, 8000), [])
-  const silent = new Meter(8000)
+  const silent = new Meter(8000, 1000)
   silent.silence()
   assert.deepEqual([...watch(silent, 0, 8000), ...silent.close()], [], 'blocked')
 })
@@ -295,5 +309,28 @@ test('what was seen is told until the server has heard it, and no longer', async
   assert.equal(await attempts([503, new Error('no network'), 429, 204]), 4)
   const vain = await attempts([503])
   assert.ok(vain > 3 && vain < 12, `${vain} times in vain`)
+  mock.timers.reset()
+})
+
+test('what is told of one overlay arrives in its order, however slow the network is', async () => {
+  mock.timers.enable({ apis: ['setTimeout'] })
+  const settle = async () => {
+    for (let turn = 0; turn < 10; turn += 1) await Promise.resolve()
+  }
+  const asked: { path: string; answer: (status: number) => void }[] = []
+  const beacons = new Beacons((path) => new Promise((answer) => asked.push({ path, answer })))
+  beacons.tell('one', 'display')
+  beacons.tell('one', 'viewable')
+  beacons.tell('two', 'display')
+  const paths = () => asked.map(({ path }) => path)
+  assert.deepEqual(paths(), ['/i/one/display', '/i/two/display'], 'overlays do not wait for each other')
+  asked[0]!.answer(503)
+  await settle()
+  assert.equal(asked.length, 2)
+  mock.timers.tick(1000)
+  assert.equal(paths()[2], '/i/one/display')
+  asked[2]!.answer(204)
+  await settle()
+  assert.equal(paths()[3], '/i/one/viewable')
   mock.timers.reset()
 })

@@ -34,25 +34,40 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
 async fn watch(
     State(shared): State<Arc<Shared>>,
     Path(name): Path<String>,
-    Query(session): Query<PageSession>,
+    Query(asked): Query<Asked>,
     Extension(connection): Extension<Connection>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let channel = signalling::channel(&shared, &name)?;
     let offer = signalling::read_offer(&headers, &body, Role::Viewer)?;
-    let page = session.session.and_then(|word| shared.context.pages.verify(&word, channel.name()));
-    let of = if page.is_some() { Rendition::Source } else { Rendition::PROGRAM };
+    let page = asked.session.and_then(|word| shared.context.pages.verify(&word, channel.name()));
+    let of = match (page, asked.feed) {
+        (Some(_), None | Some(Feed::Source)) => Rendition::Source,
+        (Some(_), Some(Feed::Program)) | (None, _) => Rendition::PROGRAM,
+    };
     let watched = choose(&channel, &offer, of).inspect_err(|_| shared.metrics.refused("stream"))?;
-    let purpose = Purpose::Watch(watched.agreed, watched.rendition);
+    let purpose = Purpose::Watch(watched.agreed, watched.rendition, page);
     let offer = Some(offer).filter(|_| watched.is_offered);
     signalling::open(&shared, connection.peer(), channel, offer, purpose).await
 }
 
-/// Of a page that draws overlays itself, and gets the picture without them.
+/// What a page says of itself.
 #[derive(Deserialize)]
-struct PageSession {
+struct Asked {
+    /// Its word: it draws overlays itself, and gets the picture without them.
     session: Option<String>,
+    /// The same page where it cannot draw them wants the programme: it is known all the same, so that an overlay that was displayed
+    /// both ways counts once.
+    feed: Option<Feed>,
+}
+
+/// What a page that has a word watches.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Feed {
+    Source,
+    Program,
 }
 
 /// What a viewer gets.

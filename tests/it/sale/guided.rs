@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::stage::Stage;
 use super::{PRICE, nanos};
-use crate::overlay::stage::TURN;
+use crate::overlay::stage::{TURN, Wish, ask};
 use crate::support::http::{Body, request};
 use crate::support::{Viewer, in_time};
 
@@ -211,6 +211,43 @@ async fn a_campaign_for_one_country_is_sold_to_pages_whose_proxy_says_that_they_
     for page in [&mut german, &mut french, &mut silent] {
         assert_eq!(page.next().await.0, "withdraw", "nothing else came before");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_burned_in_by_hand_is_told_to_pages_too_and_nobody_pays() {
+    let _turn = TURN.lock().await;
+    let stage = set().await;
+    let mut clock = Viewer::rtmp(&stage.server, "kitchen").await;
+    let mut page = Page::open(&stage, "").await;
+    let start = clock.frame().await.dts + 2500;
+    let wish = Wish { start: (start * 1_000_000).to_string(), ..Wish::white(20_000) };
+    let overlay = ask(&stage.server, &stage.channel, &wish).await;
+    let placement = page.placement().await;
+    let [from, to] = ["start_ns", "end_ns"].map(|key| placement[key].as_i64().expect("a time") / 1_000_000);
+    assert_eq!((from, to), (start, start + 20_000));
+    assert_eq!(placement["id"], format!("overlay-{overlay}"));
+    assert_eq!([&placement["token"], &placement["click"]], [&Value::Null, &Value::Null]);
+    let image = placement["image"].as_str().expect("an image");
+    let image = request(stage.server.http, "GET", image, &[], b"").await;
+    assert_eq!((image.status, image.header("content-type")), (200, Some("image/svg+xml")));
+    let mut late = Page::open(&stage, "").await;
+    assert_eq!(late.placement().await, placement);
+
+    while clock.frame().await.dts < start + 500 {}
+    let path = format!("/api/v1/overlays/{overlay}");
+    assert_eq!(stage.server.operator("DELETE", &path, None).await.status, 202);
+    let revised = page.placement().await;
+    assert_eq!((&revised["id"], &revised["revision"]), (&placement["id"], &json!(2)));
+    assert!(revised["end_ns"].as_i64() < placement["end_ns"].as_i64());
+
+    // One that is withdrawn before it began is gone.
+    let start = (clock.frame().await.dts + 10_000) * 1_000_000;
+    let wish = Wish { start: start.to_string(), ..Wish::white(1000) };
+    let overlay = ask(&stage.server, &stage.channel, &wish).await;
+    assert_eq!(page.placement().await["id"], format!("overlay-{overlay}"));
+    let path = format!("/api/v1/overlays/{overlay}");
+    assert_eq!(stage.server.operator("DELETE", &path, None).await.status, 202);
+    assert_eq!(page.next().await, ("withdraw".to_owned(), json!({ "id": format!("overlay-{overlay}") })));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

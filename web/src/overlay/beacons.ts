@@ -1,4 +1,7 @@
-/** Tells the server what was seen, until it has heard it: `POST /i/TOKEN/EVENT`. */
+/**
+ * Tells the server what was seen, until it has heard it: `POST /i/TOKEN/EVENT`. What is told of one overlay arrives in the order in
+ * which it happened: it is viewable only if it was displayed.
+ */
 
 import { Backoff } from '../lib/backoff.ts'
 import type { Told } from './meter.ts'
@@ -9,6 +12,7 @@ const MAX_WAITING = 64
 const GIVE_UP_MS = 30_000
 
 interface Waiting {
+  token: string
   url: string
   /** What was waited so far, ms. */
   waited: number
@@ -37,9 +41,11 @@ export class Beacons {
 
   tell(token: string, told: Told): void {
     if (this.#waiting.size >= MAX_WAITING) return
-    const beacon = { url: `/i/${encodeURIComponent(token)}/${told}`, waited: 0, backoff: new Backoff(500, 8000, 2) }
+    const isFirst = this.#next(token) === undefined
+    const url = `/i/${encodeURIComponent(token)}/${told}`
+    const beacon = { token, url, waited: 0, backoff: new Backoff(500, 8000, 2) }
     this.#waiting.add(beacon)
-    void this.#send(beacon)
+    if (isFirst) void this.#send(beacon)
   }
 
   async #send(beacon: Waiting): Promise<void> {
@@ -49,11 +55,19 @@ export class Beacons {
     beacon.waited += wait
     if (heard || beacon.waited > GIVE_UP_MS) {
       this.#waiting.delete(beacon)
+      const next = this.#next(beacon.token)
+      if (next) void this.#send(next)
       return
     }
     setTimeout(() => {
       if (this.#waiting.has(beacon)) void this.#send(beacon)
     }, wait)
+  }
+
+  /** What is to be heard next of an overlay. */
+  #next(token: string): Waiting | undefined {
+    for (const beacon of this.#waiting) if (beacon.token === token) return beacon
+    return undefined
   }
 
   /** Whether there is no use in telling it again: it was taken, or does not count. Told twice it counts once. */

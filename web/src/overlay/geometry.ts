@@ -82,10 +82,13 @@ export function contain(box: Size, picture: Size): Rect {
   return { x: (box.width - width) / 2, y: (box.height - height) / 2, width, height }
 }
 
-/** What moves and scales an element from its upper left corner. */
-export interface Squeeze {
+export interface Point {
   x: number
   y: number
+}
+
+/** What moves and scales an element from its upper left corner. */
+export interface Squeeze extends Point {
   scale: number
 }
 

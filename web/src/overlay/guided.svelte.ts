@@ -28,8 +28,10 @@ const MAX_METERS = 64
 
 /** What the page knows of its picture. */
 export interface Picture {
-  /** Watches the source, shown this token, or the programme. */
-  watchSource(token: string | null): void
+  /** Watches the source, shown this token. */
+  watchSource(token: string): void
+  /** Watches the programme, into which the server draws. */
+  watchProgram(): void
   /** The media time of a frame that is on the screen; null while unknown, or while it is not the source's. */
   timeOf(frame: ShownFrame, near: number, beganAt: number | null): SourceTime | null
   /** The server's wall clock, Unix ms; null while unknown. */
@@ -46,7 +48,8 @@ export interface OnScreen {
 
 interface Metered {
   meter: Meter
-  token: string
+  /** Null: nothing is to be told of it. */
+  token: string | null
   /** The media time at which it was first on the screen, ms. */
   since: number | null
 }
@@ -71,7 +74,7 @@ export class Guided {
   #admit: () => void = () => {}
   #video: HTMLVideoElement | null = null
   #stopFrames = () => {}
-  #blocked = false
+  #left = false
   #misses = 0
   #frameAt = 0
   #looking: ReturnType<typeof setInterval> | undefined
@@ -87,7 +90,7 @@ export class Guided {
       admitted: (admission) => this.#admitted(admission),
       placement: (placement) => this.#placed(placement),
       withdrawn: (id) => this.#forget(id),
-      lost: () => (this.#losing ??= setTimeout(() => this.#picture.watchSource(null), LOST_MS)),
+      lost: () => (this.#losing ??= setTimeout(() => this.#picture.watchProgram(), LOST_MS)),
       absent: () => this.#admit(),
     })
   }
@@ -133,7 +136,7 @@ export class Guided {
   async unloadable({ id, image }: Placement): Promise<void> {
     const trouble = await imageTrouble(image)
     if (!this.#known.all.some((placement) => placement.id === id && placement.image === image)) return
-    if (trouble === 'blocked') this.#giveUp()
+    if (trouble === 'blocked') this.leave()
     else this.#finish(id)
   }
 
@@ -151,6 +154,20 @@ export class Guided {
     this.#finish(id)
   }
 
+  /**
+   * No overlays of the page's, for as long as it lives: the programme has them in its picture. The line ends too: while it stands,
+   * the server takes this page for one that can be shown something.
+   */
+  leave(): void {
+    if (this.#left) return
+    this.#left = true
+    console.info('onair: overlays cannot be shown here; the programme is')
+    this.#line.stop()
+    clearTimeout(this.#losing)
+    for (const { id } of this.#known.all) this.#finish(id)
+    this.#picture.watchProgram()
+  }
+
   #admitted({ token }: Admission): void {
     clearTimeout(this.#losing)
     this.#losing = undefined
@@ -160,18 +177,19 @@ export class Guided {
       this.#known.settle()
       this.#changed()
     }, SETTLE_MS)
-    this.#picture.watchSource(token)
+    if (token === null) this.#picture.watchProgram()
+    else this.#picture.watchSource(token)
     this.#admit()
   }
 
   #placed(placement: Placement): void {
     const before = this.#known.all.find(({ id }) => id === placement.id)
-    if (this.#blocked || !this.#known.put(placement)) return
+    if (this.#left || !this.#known.put(placement)) return
     if (before && before.image !== placement.image) this.#sizes.delete(placement.id)
     const metered = this.#meters.get(placement.id)
     if (metered) metered.token = placement.token
     else {
-      const meter = new Meter(this.#known.plannedMs(placement.id))
+      const meter = new Meter(this.#known.plannedMs(placement.id), placement.displayAfterMs)
       this.#meters.set(placement.id, { meter, token: placement.token, since: null })
     }
     const [oldest] = this.#meters.keys()
@@ -190,16 +208,6 @@ export class Guided {
     this.#known.finish(id)
     this.#meters.get(id)?.meter.silence()
     this.#changed()
-  }
-
-  /** Somebody wants no overlays of the page's: the programme has them in its picture. */
-  #giveUp(): void {
-    if (this.#blocked) return
-    this.#blocked = true
-    console.info('onair: overlays cannot be shown here; the programme is')
-    this.#line.stop()
-    for (const { id } of this.#known.all) this.#finish(id)
-    this.#picture.watchSource(null)
   }
 
   /** Shows what is known now; what is not known any more goes. */
@@ -263,7 +271,7 @@ export class Guided {
   }
 
   #tell(metered: Metered | undefined, news: readonly Told[]): void {
-    for (const told of news) if (metered) this.#beacons.tell(metered.token, told)
+    for (const told of news) if (metered?.token) this.#beacons.tell(metered.token, told)
   }
 
   #look(): void {
@@ -273,6 +281,6 @@ export class Guided {
     if (still > 2 * LOOK_MS) return
     const element = this.#elements.get(this.on.id)
     this.#misses = element && isHidden(element) ? this.#misses + 1 : 0
-    if (this.#misses >= MISSES) this.#giveUp()
+    if (this.#misses >= MISSES) this.leave()
   }
 }

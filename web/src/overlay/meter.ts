@@ -3,8 +3,8 @@
 /** What is told of an overlay. Each is told once. */
 export type Told = 'display' | 'viewable' | 'first_quartile' | 'midpoint' | 'third_quartile' | 'complete' | 'close'
 
-/** A still picture counts after a second, ms. */
-const REQUIRED_MS = 1000
+/** A still picture is viewable after a second in view, ms. */
+const VIEWABLE_MS = 1000
 /** Frames farther apart than this are a stall, or a jump: nobody knows what was on the screen between them, ms. */
 const MAX_GAP_MS = 500
 /** All of it was seen though the last frames are missing, ms. The server allows as much. */
@@ -22,6 +22,7 @@ const QUARTILES = [
  */
 export class Meter {
   readonly #durationMs: number
+  readonly #displayMs: number
   readonly #told = new Set<Told>()
   #last: { now: number; mediaMs: number } | null = null
   /** On the screen in all, and without a break, by the viewer's clock. */
@@ -32,9 +33,10 @@ export class Meter {
   #furthestMs = Number.NEGATIVE_INFINITY
   #closed = false
 
-  /** @param durationMs of the slot, as it was sold. */
-  constructor(durationMs: number) {
+  /** @param durationMs of the slot, as it was sold. @param displayMs how long on the screen makes a display, in all. */
+  constructor(durationMs: number, displayMs: number) {
     this.#durationMs = durationMs
+    this.#displayMs = displayMs
   }
 
   /**
@@ -83,8 +85,9 @@ export class Meter {
 
   #news(): Told[] {
     const news: Told[] = []
-    if (this.#shownMs >= REQUIRED_MS) news.push(...this.#once('display'))
-    if (this.#continuousMs >= REQUIRED_MS) news.push(...this.#once('viewable'))
+    if (this.#shownMs >= this.#displayMs) news.push(...this.#once('display'))
+    // Viewable impressions are some of the impressions: where there is none yet, it cannot be viewable.
+    if (this.#told.has('display') && this.#continuousMs >= VIEWABLE_MS) news.push(...this.#once('viewable'))
     for (const [quartile, part] of QUARTILES) {
       if (this.#watchedMs >= this.#durationMs * part) news.push(...this.#once(quartile))
     }

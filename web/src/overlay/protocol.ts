@@ -19,10 +19,12 @@ export interface Placement {
   format: Format
   /** A path on this server. */
   image: string
-  /** With which the page tells that it was seen. */
-  token: string
+  /** With which the page tells that it was seen; null for what nobody pays for. */
+  token: string | null
   /** A path on this server that leads on to the advertiser. */
   click: string | null
+  /** On the screen for so long in all, it counts as displayed. */
+  displayAfterMs: number
   /** On the screen for so long, it may be closed. */
   closeAfterMs: number
   advertiser: string
@@ -30,6 +32,8 @@ export interface Placement {
   beganAt: number | null
 }
 
+/** The MRC wants a second of a still picture. */
+const DISPLAY_AFTER_MS = 1000
 /** The guidance for overlays lets viewers close them after five seconds. */
 const CLOSE_AFTER_MS = 5000
 /** Longer texts than this are nobody's name, and no token of ours. */
@@ -50,7 +54,8 @@ export function parsePlacement(json: string): Placement | null {
   const [id, token, image] = [text(value.id), text(value.token), path(value.image)]
   const [start, end, revision] = [amount(value.start_ns), amount(value.end_ns), amount(value.revision)]
   const format = FORMATS.find((known) => known === value.format)
-  if (!id || !token || !image || !format || start === null || end === null || revision === null || end <= start) return null
+  const isPaid = value.token !== undefined && value.token !== null
+  if (!id || (isPaid && !token) || !image || !format || start === null || end === null || revision === null || end <= start) return null
   return {
     id,
     revision,
@@ -60,6 +65,7 @@ export function parsePlacement(json: string): Placement | null {
     image,
     token,
     click: path(value.click),
+    displayAfterMs: Math.max(0, amount(value.display_after_ms) ?? DISPLAY_AFTER_MS),
     closeAfterMs: Math.max(0, amount(value.close_after_ms) ?? CLOSE_AFTER_MS),
     advertiser: typeof value.advertiser === 'string' ? value.advertiser.slice(0, MAX_TEXT) : '',
     beganAt: amount(value.began_at),

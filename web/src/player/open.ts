@@ -5,14 +5,19 @@ import { Choice, type Detour } from './choice.ts'
 import { forgetBlocked, rememberBlocked, wasBlocked } from './blocked.ts'
 import type { Player, PlayerEvents, PlayerFailure, Protocol } from './player.ts'
 
+/** The source has nothing drawn into it; the programme has what the server draws. */
+export type Feed = 'source' | 'program'
+
 /** The players of one channel in one element, one after another. */
 export class Players {
   readonly #channel: string
   readonly #video: HTMLVideoElement
   readonly #clock: ServerClock
   readonly #choice = new Choice(typeof RTCPeerConnection === 'function')
-  /** With which the source is watched; null: the programme. Players that are made from now on obey. */
+  /** The page's word for the source, by which the server knows it whatever it watches; null if it has none. */
   session: string | null = null
+  /** Which of the two is watched. Players that are made from now on obey. */
+  feed: Feed = 'program'
   #trial: Player | null = null
   #trying = false
 
@@ -41,7 +46,8 @@ export class Players {
       void player.connect().then((came) => came && this.#arrived())
       return player
     }
-    const url = this.#address(`/hls/${this.#channel}/index.m3u8`)
+    const path = `/hls/${this.#channel}/index.m3u8`
+    const url = this.feed === 'source' && this.session !== null ? `${path}?${new URLSearchParams({ session: this.session })}` : path
     const { HlsPlayer } = await import('./hls.ts')
     if (HlsPlayer.supported) return new HlsPlayer(this.#video, url, events)
     const { NativePlayer } = await import('./native.ts')
@@ -109,12 +115,10 @@ export class Players {
   }
 
   async #webRtc(events: PlayerEvents) {
-    const url = this.#address(`/whep/${this.#channel}`)
+    const path = `/whep/${this.#channel}`
+    // Also of the programme it is told whose it is: what the page has counted is not counted again.
+    const url = this.session === null ? path : `${path}?${new URLSearchParams({ session: this.session, feed: this.feed })}`
     const { WhepPlayer } = await import('./whep.ts')
     return new WhepPlayer(this.#video, url, this.#clock, events)
-  }
-
-  #address(path: string): string {
-    return this.session === null ? path : `${path}?session=${encodeURIComponent(this.session)}`
   }
 }

@@ -5,7 +5,7 @@ import { Backoff } from '../lib/backoff.ts'
 import { copyFrame } from '../lib/frames.ts'
 import { Repeat } from '../lib/repeat.ts'
 import type { Detour } from '../player/choice.ts'
-import { Players } from '../player/open.ts'
+import { Players, type Feed } from '../player/open.ts'
 import type { SourceTime } from '../overlay/placements.ts'
 import { sourceTime } from '../overlay/sync.ts'
 import { bufferedAhead, type Player, type PlayerEvents, type PlayerFailure, type ShownFrame } from '../player/player.ts'
@@ -45,6 +45,14 @@ export interface Readings {
   decoded: number
 }
 
+/** Whether the page draws overlays itself, and so watches the source: `watchSource`, `watchProgram`. */
+export interface Admission {
+  /** Settled once it is known, or will not be known soon. */
+  known: Promise<unknown>
+  /** The source cannot be played. */
+  declined(): void
+}
+
 export class WatchSession {
   channel = $state.raw<Channel | null>(null)
   readings = $state.raw<Readings | null>(null)
@@ -70,7 +78,7 @@ export class WatchSession {
     }),
   )
 
-  readonly #admitted: Promise<unknown>
+  readonly #admission: Admission
   readonly #api: Api
   readonly #name: string
   readonly #video: HTMLVideoElement
@@ -90,8 +98,8 @@ export class WatchSession {
   #offer: Promise<void> | undefined
   #player: Player | null = null
   #opening = false
-  /** What plays is the source, on which the page draws; otherwise the programme, on which the server does. */
-  #onSource = false
+  /** What plays. */
+  #feed: Feed = 'program'
   #inVain = 0
   #retry: ReturnType<typeof setTimeout> | undefined
   #observer: ReturnType<typeof setInterval> | undefined
@@ -104,16 +112,16 @@ export class WatchSession {
 
   /**
    * @param lastFrame where the last frame is kept while there is no picture.
-   * @param admitted settled once it is known whether to watch the source: `watchSource`.
+   * @param admission to the source, on which the page draws.
    */
   constructor(
     api: Api,
     name: string,
     video: HTMLVideoElement,
     lastFrame: HTMLCanvasElement,
-    admitted: Promise<unknown> = Promise.resolve(),
+    admission: Admission,
   ) {
-    this.#admitted = admitted
+    this.#admission = admission
     this.#api = api
     this.#name = name
     this.#video = video
@@ -147,16 +155,26 @@ export class WatchSession {
     return this.#played ? (this.#player?.wallClockAt(this.#video.currentTime) ?? null) : null
   }
 
-  /** Watches the source, shown this token, or the programme (null): at once, if it is the other one that plays. */
-  watchSource(token: string | null): void {
+  /** Watches the source, shown this token: at once, if it is the programme that plays. */
+  watchSource(token: string): void {
     this.#players.session = token
+    this.#watch('source')
+  }
+
+  /** Watches the programme: at once, if it is the source that plays. */
+  watchProgram(): void {
+    this.#watch('program')
+  }
+
+  #watch(feed: Feed): void {
+    this.#players.feed = feed
     this.#inVain = 0
-    if (this.#player && this.#onSource !== (token !== null)) this.#openAgain()
+    if (this.#player && this.#feed !== feed) this.#openAgain()
   }
 
   /** The media time of a frame that is on the screen; null while unknown, or while it is not the source's. */
   sourceTimeOf(frame: ShownFrame, near: number, beganAt: number | null): SourceTime | null {
-    return this.#onSource && this.#player ? sourceTime(this.#player.clockOf(frame), near, beganAt) : null
+    return this.#feed === 'source' && this.#player ? sourceTime(this.#player.clockOf(frame), near, beganAt) : null
   }
 
   /** Pauses, or goes on at live: there is no point in going on where it was. */
@@ -241,8 +259,8 @@ export class WatchSession {
     this.#opening = true
     this.#picture = 'opening'
     try {
-      await Promise.all([this.#offer, this.#admitted])
-      this.#onSource = this.#players.session !== null
+      await Promise.all([this.#offer, this.#admission.known])
+      this.#feed = this.#players.feed
       const player = await this.#players.open(this.#events)
       this.#unsupported = player === null
       this.#player = player
@@ -256,7 +274,7 @@ export class WatchSession {
       this.#opening = false
     }
     // Meanwhile it may have been told otherwise.
-    if (this.#player && this.#onSource !== (this.#players.session !== null)) this.#openAgain()
+    if (this.#player && this.#feed !== this.#players.feed) this.#openAgain()
   }
 
   #openAgain(): void {
@@ -266,11 +284,11 @@ export class WatchSession {
 
   /** Moves on to WebRTC while something else plays. Nothing stops for it: it waits for a picture, then takes its place. */
   async #improve(): Promise<void> {
-    const { session } = this.#players
+    const { feed } = this.#players
     const better = await this.#players.better(this.#events)
     if (!better) return
-    const other = this.#onSource !== (session !== null) || this.#onSource !== (this.#players.session !== null)
-    if (other || !this.#player || this.#video.paused || !this.channel?.live) return better.destroy()
+    const isOther = this.#feed !== feed || this.#feed !== this.#players.feed
+    if (isOther || !this.#player || this.#video.paused || !this.channel?.live) return better.destroy()
     this.#release()
     this.#player = better
     this.#movedAt = performance.now()
@@ -299,9 +317,10 @@ export class WatchSession {
     const protocol = this.#player?.protocol ?? null
     console.info(`onair: ${protocol ?? 'player'} failed: ${reason}: ${detail}`)
     const otherWay = this.#players.failed(protocol, reason, detail, retryAfter)
-    // A token that the server does not know any more is no reason to see nothing.
-    this.#inVain += 1
-    if (this.#onSource && this.#inVain >= MOST_IN_VAIN) this.#players.session = null
+    // Where WebRTC fails there is another way to the source, and a stream that is gone is gone from the programme too. What else
+    // fails again and again may be the source's fault, which is no reason to see nothing.
+    if (protocol !== null && protocol !== 'WebRTC' && reason !== 'gone') this.#inVain += 1
+    if (this.#feed === 'source' && this.#inVain >= MOST_IN_VAIN) this.#admission.declined()
     this.#close()
     this.#playerFailure = reason
     if (reason === 'codec' && !otherWay) return

@@ -76,8 +76,8 @@ pub(super) struct Open {
 pub(super) enum Purpose {
     /// To put the channel on the air.
     Publish,
-    /// To watch this rendition in these codecs.
-    Watch(Agreed, Rendition),
+    /// To watch this rendition in these codecs; by a page that is known by this number, if by any.
+    Watch(Agreed, Rendition, Option<u64>),
 }
 
 /// A datagram that arrived at another shard.
@@ -168,7 +168,7 @@ struct Session {
 enum Side {
     Publishing,
     Publisher(Box<Publisher>),
-    Watching(RelayKey),
+    Watching(RelayKey, Option<u64>),
     Viewer(RelayKey, Box<Viewer>),
 }
 

@@ -26,7 +26,7 @@ impl Shard {
         let Open { id, offer, purpose, addresses, channel, asker } = open;
         let (role, codecs) = match &purpose {
             Purpose::Publish => (Role::Publisher, Codecs::All),
-            Purpose::Watch(agreed, _) => (Role::Viewer, Codecs::Only(*agreed)),
+            Purpose::Watch(agreed, ..) => (Role::Viewer, Codecs::Only(*agreed)),
         };
         let settings = &self.settings;
         let (identity, index) = (&settings.identity, settings.index);
@@ -54,13 +54,13 @@ impl Shard {
         }
         let side = match purpose {
             Purpose::Publish => Side::Publishing,
-            Purpose::Watch(agreed, rendition) => {
+            Purpose::Watch(agreed, rendition, page) => {
                 let key = (channel.name().clone(), rendition, agreed);
                 if let Err(error) = self.use_relay(&key, &channel) {
                     self.settings.registry.remove(&id);
                     return Err(OpenError::Stream(error));
                 }
-                Side::Watching(key)
+                Side::Watching(key, page)
             }
         };
         let place = self.vacant.pop().unwrap_or(self.sessions.len());
@@ -196,7 +196,7 @@ impl Shard {
         }
         match &mut session.side {
             // A peer who checks for ever but never finishes DTLS is not kept.
-            Side::Publishing | Side::Watching(_) => {}
+            Side::Publishing | Side::Watching(..) => {}
             // A publisher lives as long as his media.
             Side::Publisher(_) => {}
             Side::Viewer(_, viewer) => {
@@ -286,7 +286,7 @@ impl Shard {
         session.peer.poll(&mut Vec::new(), |path, contents| {
             outlet.push(path, |out| out.extend_from_slice(contents));
         });
-        if let Side::Watching(key) | Side::Viewer(key, _) = &session.side {
+        if let Side::Watching(key, _) | Side::Viewer(key, _) = &session.side {
             self.leave_relay(key, place);
         }
         self.behind.retain(|behind| *behind != place);
@@ -349,6 +349,6 @@ impl Shard {
 
     fn is_viewer(&self, place: usize) -> bool {
         let session = self.sessions.get(place).and_then(Option::as_ref);
-        session.is_some_and(|session| matches!(session.side, Side::Watching(_) | Side::Viewer(..)))
+        session.is_some_and(|session| matches!(session.side, Side::Watching(..) | Side::Viewer(..)))
     }
 }

@@ -26,9 +26,9 @@ impl Shard {
         session.deadline = now + self.settings.config.idle_timeout;
         match &session.side {
             Side::Publishing => self.go_on_air(place, now),
-            Side::Watching(key) => {
-                let key = key.clone();
-                self.join(place, key, now);
+            Side::Watching(key, page) => {
+                let (key, page) = (key.clone(), *page);
+                self.join(place, key, page, now);
             }
             // The library tells of a connection once.
             Side::Publisher(_) | Side::Viewer(..) => {}
@@ -55,7 +55,7 @@ impl Shard {
         }
     }
 
-    fn join(&mut self, place: usize, key: RelayKey, now: Instant) {
+    fn join(&mut self, place: usize, key: RelayKey, page: Option<u64>, now: Instant) {
         let Some(session) = self.sessions.get_mut(place).and_then(Option::as_mut) else { return };
         let Some(relay) = self.relays.get_mut(&key) else { return self.close(place, "ended") };
         let sealed = session
@@ -71,6 +71,9 @@ impl Shard {
         };
         let (video, audio) = (negotiated(video), negotiated(audio));
         let counted = session.channel.viewer_of(&key.1, Protocol::WebRtc);
+        if let Some(page) = page {
+            counted.identify(page);
+        }
         let mut viewer = Box::new(Viewer::new(sealer, opener, video, audio, counted, now));
         viewer.destination = session.paths.last().copied();
         session.side = Side::Viewer(key, viewer);
@@ -118,7 +121,7 @@ impl Shard {
     /// Everybody who watches a stream, or is about to.
     fn users(&self, key: &RelayKey) -> Vec<usize> {
         let uses = |session: &Session| match &session.side {
-            Side::Watching(of) | Side::Viewer(of, _) => of == key,
+            Side::Watching(of, _) | Side::Viewer(of, _) => of == key,
             Side::Publishing | Side::Publisher(_) => false,
         };
         let sessions = self.sessions.iter().enumerate();
