@@ -25,19 +25,19 @@ use crate::overlay::stage::TURN;
 use crate::support::{Viewer, in_time};
 
 /// 6.50 for a thousand impressions, in nanos for one.
-const PRICE: i64 = 6_500_000;
+pub const PRICE: i64 = 6_500_000;
 
 /// A bidder that also serves its image and takes its notices.
-struct Dsp {
+pub struct Dsp {
     port: u16,
     certificate: String,
     /// The requests, and the paths of everything else.
-    requests: Mutex<Vec<Value>>,
+    pub requests: Mutex<Vec<Value>>,
     calls: Mutex<Vec<String>>,
 }
 
 impl Dsp {
-    async fn open() -> Arc<Self> {
+    pub async fn open() -> Arc<Self> {
         let made = rcgen::generate_simple_self_signed(["dsp.lab".to_owned()]).expect("a certificate");
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
         let tls = ServerConfig::builder().with_no_client_auth();
@@ -93,7 +93,30 @@ impl Dsp {
         json!({ "id": request["id"], "cur": "USD", "seatbid": [{ "bid": [bid] }] })
     }
 
-    fn calls(&self) -> Vec<String> {
+    /// A stage where it is asked; `burned` when it takes what the server counts.
+    pub async fn stage(&self, burned: bool) -> Stage {
+        // Read when the server starts.
+        let trust = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(trust.path(), &self.certificate).expect("it is written");
+        let url = Link::parse(&format!("https://dsp.lab:{}/rtb", self.port)).expect("a link");
+        Stage::set(|config| {
+            config.sale.bidders = vec![Settings {
+                banner: true,
+                accepts_server_counts: burned,
+                credit_limit: 100,
+                ..Settings::new("dsp", url)
+            }];
+            config.sale.hosts = [("dsp.lab".to_owned(), "127.0.0.1".parse().expect("an address"))].into();
+            config.sale.trust = Some(trust.path().to_owned());
+            // As long as a slow machine needs.
+            config.sale.deadline = std::time::Duration::from_secs(2);
+            config.sale.bidders[0].timeout = std::time::Duration::from_secs(2);
+            config.sale.decide_ahead = std::time::Duration::from_secs(3);
+        })
+        .await
+    }
+
+    pub fn calls(&self) -> Vec<String> {
         self.calls.lock().expect("no panic").clone()
     }
 }
@@ -109,24 +132,7 @@ fn white() -> Bytes {
 async fn a_bidder_outside_wins_once_its_creative_is_at_hand_and_pays_for_what_was_shown() {
     let _turn = TURN.lock().await;
     let dsp = Dsp::open().await;
-    let trust = tempfile::NamedTempFile::new().expect("a file");
-    std::fs::write(trust.path(), &dsp.certificate).expect("it is written");
-    let url = Link::parse(&format!("https://dsp.lab:{}/rtb", dsp.port)).expect("a link");
-    let stage = Stage::set(|config| {
-        config.sale.bidders = vec![Settings {
-            banner: true,
-            accepts_server_counts: true,
-            credit_limit: 100,
-            ..Settings::new("dsp", url)
-        }];
-        config.sale.hosts = [("dsp.lab".to_owned(), "127.0.0.1".parse().expect("an address"))].into();
-        config.sale.trust = Some(trust.path().to_owned());
-        // As long as a slow machine needs.
-        config.sale.deadline = std::time::Duration::from_secs(2);
-        config.sale.bidders[0].timeout = std::time::Duration::from_secs(2);
-        config.sale.decide_ahead = std::time::Duration::from_secs(3);
-    })
-    .await;
+    let stage = dsp.stage(true).await;
     let mut viewers = Viewer::of_each(&stage.server, "kitchen").await;
     for viewer in &mut viewers {
         viewer.frames(100).await;

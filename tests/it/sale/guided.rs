@@ -20,7 +20,7 @@ async fn set() -> Stage {
 }
 
 /// A page that follows placements.
-struct Page {
+pub struct Page {
     body: Body,
     text: String,
     /// Its word, for the source.
@@ -28,7 +28,7 @@ struct Page {
 }
 
 impl Page {
-    async fn open(stage: &Stage, query: &str) -> Self {
+    pub async fn open(stage: &Stage, query: &str) -> Self {
         Self::open_with(stage, query, &[]).await
     }
 
@@ -58,7 +58,7 @@ impl Page {
         }
     }
 
-    async fn placement(&mut self) -> Value {
+    pub async fn placement(&mut self) -> Value {
         let (name, placement) = self.next().await;
         assert_eq!(name, "placement", "{placement}");
         placement
@@ -66,12 +66,12 @@ impl Page {
 }
 
 /// Tells an event; gives the status.
-async fn tell(stage: &Stage, method: &str, path: &str) -> u16 {
+pub async fn tell(stage: &Stage, method: &str, path: &str) -> u16 {
     request(stage.server.http, method, path, &[("user-agent", BROWSER)], b"").await.status
 }
 
 /// Waits until it is so late on the wall clock, as the viewer watches on.
-async fn until(viewer: &mut Viewer, unix_millis: i64) {
+pub async fn until(viewer: &mut Viewer, unix_millis: i64) {
     while clock::unix_now() < unix_millis {
         viewer.frame().await;
     }

@@ -2,6 +2,7 @@
 
 mod bidder;
 mod guided;
+mod money;
 mod stage;
 mod tracking;
 
