@@ -55,6 +55,11 @@ async fn programme_and_pages_are_sold_to_different_buyers_and_each_pays_for_what
         let spent = viewers.len() as i64 * PRICE + seen_by * price;
         assert_eq!(settled["settled"]["spent"], spent, "{settled}");
         burned += viewers.len() as i64;
+        // Nobody falls behind: who does misses pictures, and is not paid for.
+        let newest = viewers[0].frame().await.dts;
+        for viewer in &mut viewers[1..] {
+            while viewer.frame().await.dts < newest {}
+        }
         if is_bidders {
             bought += seen_by;
         } else {
