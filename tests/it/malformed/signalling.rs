@@ -116,15 +116,19 @@ async fn b25_more_posts_than_sessions_are_told_to_wait_and_the_place_is_free_aga
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b25_a_session_that_is_deleted_before_it_is_connected_never_goes_on_the_air() {
     let mut stage = Stage::set().await;
-    let mut publisher =
-        WhipPublisher::begin(&stage.server, &stage.channel, &WhipPublisher::of(onair::media::Codec::H264))
-            .await;
-    assert_eq!(publisher.session.resource.delete().await, 200);
+    let options = WhipPublisher::of(onair::media::Codec::H264);
+    let offering = Offering::make(&stage.server, Direction::SendOnly, &options).await;
+    let key = Some(stage.channel.key.as_str());
+    let response = offering.post(&stage.server, "/whip/kitchen", key).await;
+    let resource = Resource::of(stage.server.http, key, &response);
+    assert_eq!(resource.delete().await, 200);
     stage.server.until_at("onair_webrtc_sessions", 0.0).await;
-    publisher.session.mute(|_| true).await;
+    // It tries all the same.
+    let session = offering.begin(&stage.server, key, response).await;
+    stage.server.until_counted("onair_webrtc_discarded_total{reason=\"unknown\"}", 1.0).await;
     assert_eq!(stage.server.show("kitchen").await["live"], false);
-    assert_eq!(publisher.session.resource.delete().await, 404);
-    drop(publisher.session.try_next());
+    assert_eq!(resource.delete().await, 404);
+    drop(session);
     stage.is_unharmed().await;
 }
 
