@@ -165,9 +165,8 @@ impl Here {
                 host: RequestHost::from_authority(authority).name().to_owned(),
             };
         }
-        let scheme = if secure { "https" } else { "http" };
-        let (authority, name) = host.map_or(("localhost", "localhost"), |host| (host.as_str(), host.name()));
-        Self { base: format!("{scheme}://{authority}"), host: name.to_owned() }
+        let host = host.cloned().unwrap_or_else(|| RequestHost::from_authority("localhost"));
+        Self { base: host.base(secure), host: host.name().to_owned() }
     }
 
     fn rtmp(&self, ports: &Ports) -> Option<String> {

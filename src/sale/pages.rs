@@ -137,6 +137,11 @@ pub(super) fn new_session() -> Result<u64, ApiError> {
     Ok(u64::from_be_bytes(id))
 }
 
+/// There is no place now, and may be soon.
+pub(super) fn full(why: &'static str) -> ApiError {
+    ApiError::unavailable(why).with_header(RETRY_AFTER, HeaderValue::from_static("10"))
+}
+
 /// Seats a page where pages draw overlays themselves; elsewhere there are no seats.
 pub(super) fn seated(
     sale: &Sale,
@@ -148,11 +153,8 @@ pub(super) fn seated(
     if sale.settings(channel).delivery == Delivery::Burned {
         return Ok(None);
     }
-    let full = || {
-        ApiError::unavailable("as many pages follow as may")
-            .with_header(RETRY_AFTER, HeaderValue::from_static("10"))
-    };
-    sale.seat(channel, SessionId(session), cohort, events).map(Some).ok_or_else(full)
+    let seat = sale.seat(channel, SessionId(session), cohort, events);
+    seat.map(Some).ok_or_else(|| full("as many pages follow as may"))
 }
 
 /// The image of a bidder's creative: a worker has decoded it, and it is kept for as long as it may be shown.

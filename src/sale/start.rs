@@ -34,6 +34,7 @@ use crate::{clock, metrics};
 
 /// Displays of earlier processes that are read at once.
 const PAGE: u32 = 10_000;
+
 /// What the sale is made with.
 pub struct Parts {
     /// The channels.

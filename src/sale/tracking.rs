@@ -4,6 +4,7 @@
 //! Such a player can lay an image over the picture and not move the picture aside: it is told of lower thirds and corners only.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,7 @@ use tokio::sync::mpsc;
 use tokio::time::interval;
 
 use super::guided::{BEHIND, Placement, Seat, Told};
-use super::pages::{About, channel_of, new_session, seated};
+use super::pages::{About, channel_of, full, new_session, seated};
 use super::server::Sale;
 use crate::auction::Cohort;
 use crate::av::worker::ipc::Size;
@@ -31,6 +32,8 @@ use crate::media::{ChannelName, MediaTime, OverlayFormat};
 const SWEEP: Duration = Duration::from_secs(5);
 /// A player is so far behind at most when it takes away what is not told any more.
 const BEHIND_LIVE_MS: i64 = 10_000;
+/// Players of one address, as of a school: a session costs whoever asks for it nothing, and something is sold for it.
+const MAX_OF_AN_ADDRESS: usize = 100;
 /// What overlays are placed on, in pixels; players are told percentages of it.
 const CANVAS: Size = Size { width: 1920, height: 1080 };
 
@@ -41,6 +44,7 @@ pub(super) struct Players(Mutex<HashMap<u64, Player>>);
 struct Player {
     /// Its place in the audience.
     _seat: Seat,
+    address: IpAddr,
     events: mpsc::Receiver<Told>,
     placements: BTreeMap<String, Placement>,
     /// When it has not asked for too long.
@@ -111,7 +115,8 @@ async fn begin(
     };
     let session = new_session()?;
     let about = asked.parameters.unwrap_or(asked.alone);
-    let is_guided = sale.place(channel.name(), session, about.cohort(sale.country(address, country)))?;
+    let cohort = about.cohort(sale.country(address, country));
+    let is_guided = sale.place(channel.name(), session, cohort, address)?;
     let (name, word) = (channel.name(), sale.inner().pages.sign(session, channel.name()));
     let query = if is_guided { format!("?session={word}") } else { String::new() };
     Ok(Json(Session {
@@ -123,11 +128,12 @@ async fn begin(
 async fn follow(
     State(sale): State<Sale>,
     Path((name, word)): Path<(String, String)>,
+    Extension(address): Extension<ClientAddress>,
     host: Option<Extension<RequestHost>>,
     Extension(connection): Extension<Connection>,
 ) -> Result<Response, ApiError> {
     let (channel, session) = sale.known(&name, &word)?;
-    let placements = sale.placements(&channel, session)?;
+    let placements = sale.placements(&channel, session, address)?;
     let base = sale.base(host.as_deref(), &connection);
     let told = placements.iter().filter(|placement| is_laid_over(placement.format));
     let avails: Vec<Value> =
@@ -139,11 +145,12 @@ async fn follow(
 async fn resource(
     State(sale): State<Sale>,
     Path((name, word, id)): Path<(String, String, String)>,
+    Extension(address): Extension<ClientAddress>,
     host: Option<Extension<RequestHost>>,
     Extension(connection): Extension<Connection>,
 ) -> Result<Response, ApiError> {
     let (channel, session) = sale.known(&name, &word)?;
-    let placements = sale.placements(&channel, session)?;
+    let placements = sale.placements(&channel, session, address)?;
     let found = placements.into_iter().find(|placement| placement.id == id);
     let placement = found.ok_or_else(|| ApiError::not_found("there is no such overlay, or not any more"))?;
     let (left, top) = corner(placement.format);
@@ -169,22 +176,39 @@ impl Sale {
     }
 
     /// Gives a player its place; whether overlays are its own to draw.
-    fn place(&self, channel: &ChannelName, session: u64, cohort: Cohort) -> Result<bool, ApiError> {
+    fn place(
+        &self,
+        channel: &ChannelName,
+        session: u64,
+        cohort: Cohort,
+        ClientAddress(address): ClientAddress,
+    ) -> Result<bool, ApiError> {
+        let players = &self.inner().players;
+        if players.all().values().filter(|player| player.address == address).count() >= MAX_OF_AN_ADDRESS {
+            self.inner().metrics.page_refused();
+            return Err(full("as many players follow from this address as may"));
+        }
         let (sender, events) = mpsc::channel(BEHIND);
         let Some(seat) = seated(self, channel, session, cohort, sender)? else { return Ok(false) };
         let until = clock::monotonic() + self.inner().config.player_timeout;
-        let player = Player { _seat: seat, events, placements: BTreeMap::new(), until };
-        let before = self.inner().players.all().insert(session, player);
+        let player = Player { _seat: seat, address, events, placements: BTreeMap::new(), until };
+        let before = players.all().insert(session, player);
         // A seat is given back when nothing is locked.
         drop(before);
         Ok(true)
     }
 
     /// What a player is to draw. One that was gone for too long is nobody of whom anything is known.
-    fn placements(&self, channel: &ChannelName, session: u64) -> Result<Vec<Placement>, ApiError> {
+    fn placements(
+        &self,
+        channel: &ChannelName,
+        session: u64,
+        address: ClientAddress,
+    ) -> Result<Vec<Placement>, ApiError> {
         let players = &self.inner().players;
-        if !players.all().contains_key(&session) {
-            self.place(channel, session, Cohort::everybody())?;
+        let is_known = players.all().contains_key(&session);
+        if !is_known {
+            self.place(channel, session, Cohort::everybody(), address)?;
         }
         let mut all = players.all();
         let Some(player) = all.get_mut(&session) else { return Ok(Vec::new()) };

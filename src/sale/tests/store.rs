@@ -36,19 +36,6 @@ async fn contract(store: impl SaleStore) {
     store.keep(std::slice::from_ref(&sold)).await.unwrap();
     assert_eq!(store.unfinished().await.unwrap().len(), 2);
     assert_eq!(store.opened_since(&kitchen, 1500).await.unwrap(), [2000, 3000], "not those of the operator");
-    let mut sold = of_api.clone();
-    sold.sold = Some(Sold { slot: SlotId(5), units: vec![3], traces: vec![0], overlay: None });
-    sold.end(Outcome::Completed);
-    store.keep(std::slice::from_ref(&sold)).await.unwrap();
-    let unfinished = store.unfinished().await.unwrap();
-    assert_eq!(
-        unfinished.iter().map(|cue| cue.id.0).collect::<Vec<_>>(),
-        [1, 3, 4],
-        "its settlement is to come"
-    );
-    sold.settle(&[]);
-    store.keep(std::slice::from_ref(&sold)).await.unwrap();
-    assert_eq!(store.unfinished().await.unwrap().len(), 2);
     assert_eq!(store.opened_since(&kitchen, 2001).await.unwrap(), [3000]);
     assert_eq!(store.forget_before(3000).await.unwrap(), 2);
     assert_eq!(store.cue(CueNumber(2)).await.unwrap(), None);

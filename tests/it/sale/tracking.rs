@@ -35,7 +35,12 @@ fn path<'a>(stage: &Stage, link: &'a Value) -> &'a str {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_player_is_told_what_stands_and_pays_once_for_what_was_seen() {
     let _turn = TURN.lock().await;
-    let stage = Stage::set(|config| config.sale.k = 1).await;
+    let stage = Stage::set(|config| {
+        config.sale.k = 1;
+        // As long as a slow machine needs.
+        config.sale.player_timeout = std::time::Duration::from_secs(600);
+    })
+    .await;
     let burned = session(&stage, "").await;
     assert_eq!(burned.0, "/hls/kitchen/index.m3u8", "who draws nothing watches the programme");
     let guided = json!({ "delivery": "guided" });
@@ -98,6 +103,13 @@ async fn a_player_is_told_what_stands_and_pays_once_for_what_was_seen() {
     assert_eq!(status, 404, "a word that is not ours");
     assert_eq!(ask(&stage, "POST", "/v1/session/nowhere", "").await.0, 404);
     assert_eq!(ask(&stage, "POST", "/v1/session/kitchen", "{").await.0, 400);
+
+    // Nobody makes an audience of one address: two are there.
+    for more in 0..98 {
+        assert_eq!(ask(&stage, "POST", "/v1/session/kitchen", "").await.0, 200, "{more}");
+    }
+    assert_eq!(ask(&stage, "POST", "/v1/session/kitchen", "").await.0, 503);
+    assert_eq!(ask(&stage, "GET", &tracking, "").await.0, 200, "who is there stays");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
