@@ -21,6 +21,7 @@ use crate::chat::{self, Air, Chat, SqliteChat};
 use crate::clock;
 use crate::config::Config;
 use crate::context::{Context, Life};
+use crate::http::{Countries, CountriesError};
 use crate::hub::{self, Hub, OnAir};
 use crate::ledger::store::{LedgerStore, LedgerStoreError};
 use crate::ledger::{Ledger, SqliteLedger, wall_clock};
@@ -97,6 +98,9 @@ pub enum StartError {
     /// The sale cannot take up where it left off.
     #[error("sale: {0}")]
     Sale(#[from] sale::StartError),
+    /// The database of countries cannot be read.
+    #[error(transparent)]
+    Countries(#[from] CountriesError),
     /// WebRTC cannot be served.
     #[error("webrtc.listen: {0}")]
     WebRtc(#[from] webrtc::StartError),
@@ -178,6 +182,7 @@ impl App {
             keys: keys.clone(),
             studio: studio.clone(),
             pages: Pages::new(&token),
+            countries: Arc::new(Countries::open(config.sale.countries.as_deref())?),
             life: life.clone(),
         };
         let webrtc = webrtc::Server::start(&config.webrtc, context.clone(), &metrics)?;
@@ -225,6 +230,7 @@ impl App {
                     signals: chat.as_ref().map(Chat::signals),
                     secret: token.derive("onair impressions"),
                     pages: context.pages.clone(),
+                    countries: Arc::clone(&context.countries),
                     public_base: config.http.public_base().map(str::to_owned),
                     life: life.clone(),
                 };

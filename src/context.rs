@@ -1,12 +1,15 @@
 //! The handles that every protocol is given.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::{Pages, StreamKeys, Studio};
+use crate::http::{ClientAddress, ClientCountry, Countries};
 use crate::hub::Hub;
+use crate::media::{About, Cohort};
 
 /// What a protocol needs of the rest of the server. Clones are the same server.
 #[derive(Clone)]
@@ -19,8 +22,17 @@ pub struct Context {
     pub studio: Studio,
     /// Pages that draw overlays themselves.
     pub pages: Pages,
+    /// Where viewers are.
+    pub countries: Arc<Countries>,
     /// The server's life.
     pub life: Life,
+}
+
+impl Context {
+    /// Whom a viewer is counted with, by what is said of him and where he is.
+    pub fn cohort(&self, about: &About, address: ClientAddress, country: Option<ClientCountry>) -> Cohort {
+        about.cohort(self.countries.of(country, address))
+    }
 }
 
 #[cfg(test)]
@@ -30,7 +42,7 @@ impl Context {
         let keys = StreamKeys::default();
         let token = crate::auth::AdminToken::for_tests();
         let (studio, pages) = (Studio::new(&token, keys.clone()), Pages::new(&token));
-        Self { hub, keys, studio, pages, life: Life::default() }
+        Self { hub, keys, studio, pages, countries: Arc::default(), life: Life::default() }
     }
 }
 

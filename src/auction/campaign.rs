@@ -6,11 +6,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::bid::{FILL_IN, PassReason};
-use super::cohort::{Code, Device};
 use super::context::Auction;
 use super::schedule::Schedule;
 use crate::ledger::{CampaignId, DisplayClass};
-use crate::media::{ChannelName, OverlayFormat};
+use crate::media::{ChannelName, Code, Device, OverlayFormat};
 use crate::money::Money;
 
 /// The most that a cap may allow: what is remembered of a viewer is bounded.

@@ -1,92 +1,11 @@
 //! Cohorts: the audience in groups that are large enough to be spoken of outside the server.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::str::FromStr;
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use crate::media::Cohort;
 
 /// The smallest group that is spoken of, by default: the k of k-anonymity.
 pub const DEFAULT_K: u32 = 50;
-
-/// Two small letters: a country (ISO 3166-1 alpha-2) or a language (ISO 639-1).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Code([u8; 2]);
-
-/// A text that is no code.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no code of two letters")]
-pub struct InvalidCode(String);
-
-impl FromStr for Code {
-    type Err = InvalidCode;
-
-    fn from_str(text: &str) -> Result<Self, InvalidCode> {
-        match text.as_bytes() {
-            [a, b] if a.is_ascii_alphabetic() && b.is_ascii_alphabetic() => {
-                Ok(Self([a.to_ascii_lowercase(), b.to_ascii_lowercase()]))
-            }
-            _ => Err(InvalidCode(text.chars().take(20).collect())),
-        }
-    }
-}
-
-impl TryFrom<String> for Code {
-    type Error = InvalidCode;
-
-    fn try_from(text: String) -> Result<Self, InvalidCode> {
-        text.parse()
-    }
-}
-
-impl From<Code> for String {
-    fn from(code: Code) -> Self {
-        code.to_string()
-    }
-}
-
-impl fmt::Display for Code {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|letter| write!(f, "{}", char::from(*letter)))
-    }
-}
-
-impl fmt::Debug for Code {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")
-    }
-}
-
-/// What somebody watches with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Device {
-    /// A phone.
-    Phone,
-    /// A tablet.
-    Tablet,
-    /// A computer.
-    Desktop,
-    /// A television or a box beside it.
-    Tv,
-}
-
-/// A group of viewers, or what is known of one. What is `None` is unknown, or not told.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
-pub struct Cohort {
-    /// Whether they have agreed to be spoken of as more than an audience of this channel.
-    pub consent: bool,
-    /// Where they are.
-    pub country: Option<Code>,
-    /// What they read.
-    pub language: Option<Code>,
-    /// What they watch with.
-    pub device: Option<Device>,
-    /// Tags of the stream that they watch, as an embedding page has set them.
-    pub tags: BTreeSet<Arc<str>>,
-}
 
 /// How a cohort's parent differs from it; those that are given up first come first.
 const GENERALISATIONS: [fn(&mut Cohort); 5] = [
@@ -96,38 +15,6 @@ const GENERALISATIONS: [fn(&mut Cohort); 5] = [
     |cohort| cohort.country = None,
     |cohort| cohort.consent = false,
 ];
-
-impl Cohort {
-    /// The whole audience, of whom nothing is told.
-    pub fn everybody() -> Self {
-        Self::default()
-    }
-
-    /// What may be told of a viewer: nothing without consent.
-    #[must_use]
-    pub fn told(self) -> Self {
-        if self.consent { self } else { Self::everybody() }
-    }
-}
-
-impl fmt::Display for Cohort {
-    /// As reports name it: `de/en/phone/news`, with `*` for what is not told; `*` for everybody.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if *self == Self::everybody() {
-            return f.write_str("*");
-        }
-        let code = |code: Option<Code>| code.map_or_else(|| "*".to_owned(), |code| code.to_string());
-        let device = match self.device {
-            None => "*",
-            Some(Device::Phone) => "phone",
-            Some(Device::Tablet) => "tablet",
-            Some(Device::Desktop) => "desktop",
-            Some(Device::Tv) => "tv",
-        };
-        write!(f, "{}/{}/{device}", code(self.country), code(self.language))?;
-        self.tags.iter().try_for_each(|tag| write!(f, "/{tag}"))
-    }
-}
 
 /// An audience in cohorts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

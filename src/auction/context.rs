@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::cohort::{Code, Cohort};
 use crate::ledger::{DisplayClass, SlotName, UnixMillis};
-use crate::media::OverlayFormat;
+use crate::media::{Code, Cohort, OverlayFormat};
 use crate::money::Money;
 
 /// The moment: the same for all cohorts.

@@ -38,7 +38,7 @@ mod tests;
 pub use bid::{Bid, LossReason, Offer, PassReason};
 pub use bidder::Bidder;
 pub use campaign::Campaign;
-pub use cohort::{Cohort, Cohorts};
+pub use cohort::Cohorts;
 pub use context::{Auction, Context, Deal};
 pub use decide::{Decision, Trace, decide};
 pub use exposure::{Exposures, Subject};

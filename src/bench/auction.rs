@@ -24,12 +24,12 @@ use crate::auction::bidder::house::{Candidate, House};
 use crate::auction::bidder::offer;
 use crate::auction::campaign::{Approval, Creative, Targeting};
 use crate::auction::schedule::{DayParts, Schedule};
-use crate::auction::{Auction, Campaign, Cohort, Context, Trace};
+use crate::auction::{Auction, Campaign, Context, Trace};
 use crate::clock;
 use crate::ledger::{
     CampaignId, DisplayClass, Event, Ledger, Reservation, SlotName, SqliteLedger, wall_clock,
 };
-use crate::media::{CueId, OverlayFormat};
+use crate::media::{Cohort, CueId, OverlayFormat};
 use crate::money::{Money, Share};
 use crate::store::{self, Store};
 

@@ -2,6 +2,7 @@
 
 mod connection;
 mod cors;
+mod country;
 mod error;
 pub mod fetch;
 mod forwarded;
@@ -26,6 +27,7 @@ use crate::setting;
 
 pub use connection::Connection;
 pub use cors::{for_everyone, for_media_clients};
+pub use country::{Countries, CountriesError};
 pub use error::ApiError;
 pub use forwarded::{ClientAddress, ClientCountry, TrustedProxies};
 pub use guard::RequestHost;

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::Notify;
 use tokio::time::timeout_at;
 
+use super::arrangement::Arrangement;
 use super::conversion::{Conversions, Converters, Running};
-use super::feed::{Feed, Start, Tail};
+use super::feed::{Branch, Feed, Start, Tail};
 use super::item::{Batch, Item};
 use super::program::{Author, Program};
-use super::rendition::Rendition;
+use super::rendition::{MAX_VARIANTS, Rendition};
 use super::reordering::Reordering;
 use super::ring::Budget;
 use super::standing::{Entry, Preamble, Standing};
@@ -27,6 +28,8 @@ use crate::media::{Cue, Frame, Kind, MediaTime, Track, TrackId};
 const SILENT: Duration = Duration::from_millis(250);
 /// Nobody waits longer than this to be told of sound.
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
+/// How the source is forked off the programme; variants are so by their numbers.
+const SOURCE: Branch = Branch(0);
 /// Between the last frame of a publisher and the first of the next.
 const STEP: MediaTime = MediaTime::from_millis(1);
 
@@ -39,6 +42,8 @@ pub(super) struct Broadcast {
     program: Feed<Item, Arc<Preamble>>,
     /// What the publisher sends, once that is not the same any more.
     source: OnceLock<Feed<Item, Arc<Preamble>>>,
+    /// What viewers of variants 1, 2, … get, once that may be something else.
+    variants: [OnceLock<Feed<Item, Arc<Preamble>>>; MAX_VARIANTS as usize - 1],
     state: Mutex<State>,
     /// A track was described, the first frame came, or it is over.
     told: Notify,
@@ -50,6 +55,7 @@ pub(super) struct Broadcast {
 #[derive(Debug)]
 struct State {
     author: Author,
+    arrangement: Arrangement,
     ended: bool,
     /// When the first frame arrived: media time zero on both clocks.
     began: Option<(Instant, SystemTime)>,
@@ -65,6 +71,7 @@ impl Broadcast {
         let now = clock::monotonic();
         let state = State {
             author: Author::Source,
+            arrangement: Arrangement::default(),
             ended: false,
             began: None,
             standing: Standing::default(),
@@ -78,6 +85,7 @@ impl Broadcast {
             budget,
             program: Feed::new(budget),
             source: OnceLock::new(),
+            variants: Default::default(),
             state: Mutex::new(state),
             told: Notify::new(),
             converters,
@@ -207,15 +215,15 @@ impl Broadcast {
         }
         // Whoever has taken the programme ends it when he has written the last of it.
         if state.author == Author::Source {
-            self.program.close();
+            self.programs().for_each(Feed::close);
         }
     }
 
-    /// Gives the programme to whoever writes it from now on.
+    /// Gives the programme to whoever writes it from now on, each of so many variants by itself.
     ///
     /// # Errors
     /// When somebody else has it, or the broadcast is over.
-    pub fn take_program(self: &Arc<Self>) -> Result<Program, TakeError> {
+    pub fn take_program(self: &Arc<Self>, variants: u8) -> Result<Program, TakeError> {
         let mut state = self.state();
         if state.ended {
             return Err(TakeError::Offline);
@@ -224,14 +232,27 @@ impl Broadcast {
             return Err(TakeError::Taken);
         }
         state.author = Author::Taken;
-        let source = self.source.get_or_init(|| self.program.fork());
+        let source = self.source.get_or_init(|| self.program.fork(SOURCE));
+        for (place, variant) in self.variants.iter().zip(1..variants) {
+            place.get_or_init(|| self.program.fork(Branch(variant)));
+        }
         let Tail { since_join, reader } = source.tail();
         let history: Batch = match since_join {
             Some((preamble, items)) => preamble.items().chain(items).collect(),
             None => state.standing.tracks().iter().cloned().map(Item::Track).collect(),
         };
         let source = Subscriber::new(reader, Arc::clone(self), None);
-        Ok(Program::new(Arc::clone(self), self.program.clone(), state.standing.clone(), source, history))
+        let feeds = self.programs().map(|feed| (feed.clone(), state.standing.clone())).collect();
+        Ok(Program::new(Arc::clone(self), feeds, source, history))
+    }
+
+    /// Says who gets which variant of the programme from now on.
+    pub fn arrange(&self, arrangement: Arrangement) {
+        self.state().arrangement = arrangement;
+    }
+
+    pub fn arrangement(&self) -> Arrangement {
+        self.state().arrangement.clone()
     }
 
     /// The source's items go into the programme again, if they were all read; `false` when there are more.
@@ -251,16 +272,21 @@ impl Broadcast {
         state.author = Author::Source;
         let tracks = state.standing.tracks().iter().cloned().map(Item::Track);
         for item in std::iter::once(Item::Lagged(1)).chain(tracks) {
-            self.program.push(state.standing.other(item));
+            self.programs().for_each(|program| program.push(state.standing.other(item.clone())));
         }
         self.end_program(&state);
-        self.program.wake();
+        self.programs().for_each(Feed::wake);
     }
 
     fn end_program(&self, state: &State) {
         if state.ended {
-            self.program.close();
+            self.programs().for_each(Feed::close);
         }
+    }
+
+    /// The programme, in each of its variants that has a feed of its own.
+    fn programs(&self) -> impl Iterator<Item = &Feed<Item, Arc<Preamble>>> {
+        std::iter::once(&self.program).chain(self.variants.iter().filter_map(OnceLock::get))
     }
 
     /// Decoding time of the newest frame.
@@ -282,12 +308,20 @@ impl Broadcast {
                 // Until something is burned in, both are the same.
                 let reader = match self.source.get() {
                     Some(source) => source.reader(start),
-                    None => self.program.following_reader(start),
+                    None => self.program.following_reader(start, SOURCE),
                 };
                 return Ok(Subscriber::new(reader, Arc::clone(self), None));
             }
-            Rendition::Program { .. } => {
-                return Ok(Subscriber::new(self.program.reader(start), Arc::clone(self), None));
+            Rendition::Program { variant } => {
+                let reader = match variant.checked_sub(1).map(|other| self.variants.get(usize::from(other))) {
+                    None => self.program.reader(start),
+                    Some(None) => return Err(SubscribeError::Unavailable),
+                    Some(Some(feed)) => match feed.get() {
+                        Some(feed) => feed.reader(start),
+                        None => self.program.following_reader(start, Branch(*variant)),
+                    },
+                };
+                return Ok(Subscriber::new(reader, Arc::clone(self), None));
             }
             Rendition::Converted { .. } => {}
         }
@@ -376,7 +410,7 @@ impl Broadcast {
             (Some(source), Author::Taken) => source.push(entry),
             (Some(source), Author::Source) => {
                 source.push(entry.clone());
-                self.program.push(entry);
+                self.programs().for_each(|program| program.push(entry.clone()));
             }
         }
     }
@@ -386,7 +420,7 @@ impl Broadcast {
             source.wake();
         }
         if author == Author::Source {
-            self.program.wake();
+            self.programs().for_each(Feed::wake);
         }
     }
 

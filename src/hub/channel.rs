@@ -8,7 +8,7 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::{broadcast, watch};
 
 use super::announcements::{Announcements, Announcer};
-use super::audience::{Audience, Viewer, Watching};
+use super::audience::Audience;
 use super::broadcast::Broadcast;
 use super::conversion::Converters;
 use super::feed::Start;
@@ -285,12 +285,13 @@ impl Channel {
         self.broadcast()?.subscribe(start, rendition)
     }
 
-    /// The programme, to be written from what the source sends: what all who subscribe to it get from now on.
+    /// The programme, to be written from what the source sends: what all who subscribe to it get from now on, in each of its
+    /// `variants`.
     ///
     /// # Errors
     /// When the channel is not on the air, or somebody else has taken it.
-    pub fn take_program(&self) -> Result<Program, TakeError> {
-        self.state().broadcast.clone().ok_or(TakeError::Offline)?.take_program()
+    pub fn take_program(&self, variants: u8) -> Result<Program, TakeError> {
+        self.state().broadcast.clone().ok_or(TakeError::Offline)?.take_program(variants)
     }
 
     /// The broadcast's number and the media time of its newest frame, while there is one.
@@ -311,40 +312,26 @@ impl Channel {
         })
     }
 
-    /// The programme for viewers who take no sound in the codec `unwanted`: made into `instead` where the broadcaster sends
-    /// that, and as it is where nobody here can make it. Who comes before a publisher has said what he sends waits for that.
+    /// A variant of the programme for viewers who take no sound in the codec `unwanted`: made into `instead` where the broadcaster
+    /// sends that, and as it is where nobody here can make it. Who comes before a publisher has said what he sends waits for that.
     ///
     /// # Errors
     /// When the channel is not on the air, or there is no room for one more conversion.
     pub async fn wire_without<F: WireFormat>(
         &self,
+        variant: u8,
         unwanted: Codec,
         instead: Codec,
     ) -> Result<WireReader, SubscribeError> {
+        let program = Rendition::Program { variant };
         self.broadcast()?.until_sound_is_known().await;
         if self.broadcast()?.tracks().iter().any(|track| track.codec == unwanted) {
-            match self.wire::<F>(Rendition::PROGRAM.with_sound(instead)) {
+            match self.wire::<F>(program.clone().with_sound(instead)) {
                 Err(SubscribeError::Unavailable | SubscribeError::Unconvertible(_)) => {}
                 reader => return reader,
             }
         }
-        self.wire::<F>(Rendition::PROGRAM)
-    }
-
-    /// Counts a viewer of the programme for as long as the guard lives.
-    pub fn viewer(self: &Arc<Self>, protocol: Protocol) -> Viewer {
-        self.viewer_of(&Rendition::PROGRAM, protocol)
-    }
-
-    /// Counts a viewer of this rendition for as long as the guard lives.
-    pub fn viewer_of(self: &Arc<Self>, rendition: &Rendition, protocol: Protocol) -> Viewer {
-        let is_audience = protocol != Protocol::Hls && rendition.shows_program();
-        Viewer::new(Arc::clone(self), protocol, is_audience)
-    }
-
-    /// Everybody who watches the programme, or what is made from it, over a connection that lasts: all but HLS. In no order.
-    pub fn audience(&self) -> Vec<Watching> {
-        self.audience.watching()
+        self.wire::<F>(program)
     }
 
     /// The publisher's cues, for the one who decides on them: from now on they do not go into the broadcast, until the
@@ -458,7 +445,7 @@ impl Channel {
         self.changed();
     }
 
-    fn broadcast(&self) -> Result<Arc<Broadcast>, SubscribeError> {
+    pub(super) fn broadcast(&self) -> Result<Arc<Broadcast>, SubscribeError> {
         self.state().broadcast.clone().ok_or(SubscribeError::Offline)
     }
 

@@ -23,6 +23,10 @@ impl<T, P> Clone for Feed<T, P> {
     }
 }
 
+/// A way that a feed may be forked: a feed has one fork of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Branch(pub u8);
+
 /// Where a reader begins. One who falls behind always goes on at the newest join point.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Start {
@@ -39,8 +43,8 @@ pub enum Start {
 #[derive(Debug)]
 pub struct Reader<T, P> {
     shared: Arc<Mutex<Shared<T, P>>>,
-    /// Where the feed was forked, this reader goes on in the fork.
-    follows_fork: bool,
+    /// Where the feed is forked so, this reader goes on in the fork.
+    follows: Option<Branch>,
     start: Start,
     /// The next item to read; `None` until a join point was found.
     next: Option<u64>,
@@ -86,7 +90,7 @@ struct Shared<T, P> {
     /// Indices of `parked` that no reader uses.
     vacant: Vec<usize>,
     closed: bool,
-    fork: Option<Arc<Mutex<Self>>>,
+    forks: Vec<(Branch, Arc<Mutex<Self>>)>,
 }
 
 #[derive(Debug, Default)]
@@ -101,13 +105,13 @@ impl<T: Clone, P: Clone> Feed<T, P> {
         Self { shared: Arc::new(Mutex::new(Shared::new(Ring::new(budget)))) }
     }
 
-    /// A feed that has all that this one has, and goes its own way from here on. Readers that follow forks move there; the
-    /// others stay. The second fork of a feed takes the place of the first.
-    pub fn fork(&self) -> Self {
+    /// A feed that has all that this one has, and goes its own way from here on. Readers that follow this branch move there;
+    /// the others stay.
+    pub fn fork(&self, branch: Branch) -> Self {
         let fork = {
             let mut shared = lock(&self.shared);
             let fork = Arc::new(Mutex::new(Shared::new(shared.ring.clone())));
-            shared.fork = Some(Arc::clone(&fork));
+            shared.forks.push((branch, Arc::clone(&fork)));
             fork
         };
         self.wake();
@@ -149,13 +153,13 @@ impl<T: Clone, P: Clone> Feed<T, P> {
     /// A reader that begins at a join point, or waits for the first.
     pub fn reader(&self, start: Start) -> Reader<T, P> {
         let slot = lock(&self.shared).place();
-        Reader { shared: Arc::clone(&self.shared), follows_fork: false, start, next: None, slot }
+        Reader { shared: Arc::clone(&self.shared), follows: None, start, next: None, slot }
     }
 
-    /// The same, and where the feed is forked, the reader goes on in the fork.
-    pub fn following_reader(&self, start: Start) -> Reader<T, P> {
+    /// The same, and where the feed is forked so, the reader goes on in the fork.
+    pub fn following_reader(&self, start: Start, branch: Branch) -> Reader<T, P> {
         let mut reader = self.reader(start);
-        reader.follows_fork = true;
+        reader.follows = Some(branch);
         reader
     }
 
@@ -182,9 +186,7 @@ impl<T: Clone, P: Clone> Reader<T, P> {
 
     /// The polling form of [`read`](Self::read).
     pub fn poll_read(&mut self, context: &mut Context<'_>, limit: usize) -> Poll<Read<T, P>> {
-        if self.follows_fork {
-            self.follow();
-        }
+        self.follow();
         let mut shared = lock(&self.shared);
         let ring = &shared.ring;
         let join = match self.next {
@@ -212,6 +214,22 @@ impl<T: Clone, P: Clone> Reader<T, P> {
         shared.park(self.slot, context.waker());
         Poll::Pending
     }
+
+    /// Goes on in another feed, behind the item there that is the same as the newest one read here; `false` when there is
+    /// none (yet).
+    pub fn go_over(&mut self, to: &mut Self, is_same: impl Fn(&T, &T) -> bool) -> bool {
+        // Never both locks at once: somebody may be on the way from there to here.
+        let newest = self.next.and_then(|next| {
+            let shared = lock(&self.shared);
+            shared.ring.slot(next.checked_sub(1)?).map(|slot| (slot.value.clone(), slot.time))
+        });
+        let Some((value, time)) = newest else { return false };
+        let read = lock(&to.shared).ring.find_last(time, |other| is_same(&value, other));
+        let Some(read) = read else { return false };
+        to.next = Some(read + 1);
+        std::mem::swap(self, to);
+        true
+    }
 }
 
 impl<T, P> Reader<T, P> {
@@ -220,14 +238,17 @@ impl<T, P> Reader<T, P> {
         self.next == Some(lock(&self.shared).ring.end())
     }
 
-    /// Moves to the fork, if there is one: what is in both has the same numbers in both.
+    /// Moves to the fork that it follows, if there is one: what is in both has the same numbers in both.
     fn follow(&mut self) {
+        let Some(branch) = self.follows else { return };
         let fork = {
             let mut shared = lock(&self.shared);
-            let Some(fork) = shared.fork.clone() else { return };
+            let fork = shared.forks.iter().find(|(of, _)| *of == branch).map(|(_, fork)| Arc::clone(fork));
+            let Some(fork) = fork else { return };
             shared.leave(self.slot);
             fork
         };
+        self.follows = None;
         self.slot = lock(&fork).place();
         self.shared = fork;
     }
@@ -235,7 +256,14 @@ impl<T, P> Reader<T, P> {
 
 impl<T, P> Shared<T, P> {
     const fn new(ring: Ring<T, P>) -> Self {
-        Self { ring, parked: Vec::new(), waiting: Vec::new(), vacant: Vec::new(), closed: false, fork: None }
+        Self {
+            ring,
+            parked: Vec::new(),
+            waiting: Vec::new(),
+            vacant: Vec::new(),
+            closed: false,
+            forks: Vec::new(),
+        }
     }
 
     /// A place for a reader.
@@ -365,19 +393,22 @@ mod tests {
     #[test]
     fn a_fork_has_all_that_was_and_those_who_follow_go_on_in_it() {
         let feed = feed(100);
-        let mut follows = feed.following_reader(Start::Newest);
+        let mut follows = feed.following_reader(Start::Newest, Branch(1));
+        let mut follows_another = feed.following_reader(Start::Newest, Branch(2));
         let mut stays = feed.reader(Start::Newest);
         (0..4).for_each(|value| feed.push(slot(value, value == 0)));
-        for reader in [&mut follows, &mut stays] {
+        for reader in [&mut follows, &mut follows_another, &mut stays] {
             assert!(matches!(poll(reader, 2), Poll::Ready(read) if read.items == [0, 1]));
         }
-        let fork = feed.fork();
+        let fork = feed.fork(Branch(1));
         fork.push(slot(10, false));
         feed.push(slot(20, false));
         assert!(
             matches!(poll(&mut follows, 10), Poll::Ready(read) if read.items == [2, 3, 10] && read.join.is_none())
         );
-        assert!(matches!(poll(&mut stays, 10), Poll::Ready(read) if read.items == [2, 3, 20]));
+        for reader in [&mut stays, &mut follows_another] {
+            assert!(matches!(poll(reader, 10), Poll::Ready(read) if read.items == [2, 3, 20]));
+        }
         let mut joins = fork.reader(Start::Newest);
         assert!(matches!(poll(&mut joins, 10), Poll::Ready(read) if read.items == [0, 1, 2, 3, 10]));
         assert!(follows.is_at_end() && stays.is_at_end());
@@ -386,13 +417,34 @@ mod tests {
         assert_eq!(lock(&feed.shared).vacant.len(), 1, "the place of the one who went is free");
     }
 
+    #[test]
+    fn a_reader_goes_over_where_both_feeds_have_the_same_and_misses_nothing() {
+        let (one, other) = (feed(100), feed(100));
+        let mut reader = one.reader(Start::Newest);
+        let mut goal = other.reader(Start::Newest);
+        (0..4).for_each(|value| one.push(slot(value, value == 0)));
+        assert!(matches!(poll(&mut reader, 3), Poll::Ready(read) if read.items == [0, 1, 2]));
+        assert!(!reader.go_over(&mut goal, PartialEq::eq), "the other has not come so far");
+        // The other has had more items, and others at first.
+        for value in [7, 7, 0, 1] {
+            other.push(slot(value, value == 0));
+        }
+        assert!(!reader.go_over(&mut goal, PartialEq::eq));
+        (2..6).for_each(|value| other.push(slot(value, false)));
+        assert!(!reader.go_over(&mut goal, |_, _| false), "it is not the same");
+        assert!(reader.go_over(&mut goal, PartialEq::eq));
+        assert!(
+            matches!(poll(&mut reader, 10), Poll::Ready(read) if read.items == [3, 4, 5] && read.join.is_none())
+        );
+    }
+
     #[tokio::test]
     async fn those_who_sleep_wake_up_in_the_fork() {
         let feed = feed(100);
-        let mut reader = feed.following_reader(Start::Newest);
+        let mut reader = feed.following_reader(Start::Newest, Branch(1));
         let sleeper = tokio::spawn(async move { reader.read(10).await.items });
         tokio::task::yield_now().await;
-        let fork = feed.fork();
+        let fork = feed.fork(Branch(1));
         tokio::task::yield_now().await;
         fork.push(slot(7, true));
         fork.wake();

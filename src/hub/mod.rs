@@ -5,6 +5,7 @@
 //! [`Converter`] makes into what it can, once per stream as well.
 
 mod announcements;
+mod arrangement;
 mod audience;
 mod broadcast;
 mod channel;
@@ -44,7 +45,7 @@ pub use item::{Batch, Item};
 pub use metrics::Metrics;
 pub use program::Program;
 pub use publisher::Publisher;
-pub use rendition::Rendition;
+pub use rendition::{MAX_VARIANTS, Rendition};
 pub use stats::SourceFigures;
 pub use subscriber::Subscriber;
 pub use tracks::Tracks;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::broadcast::Broadcast;
 use super::feed::Feed;
 use super::item::{Batch, Item};
+use super::rendition::MAX_VARIANTS;
 use super::standing::{Entry, Preamble, Standing};
 use super::subscriber::Subscriber;
 
@@ -29,8 +30,8 @@ pub(super) enum Author {
 #[derive(Debug)]
 pub struct Program {
     broadcast: Arc<Broadcast>,
-    feed: Feed<Item, Arc<Preamble>>,
-    standing: Standing,
+    /// Each variant, with what stands there.
+    variants: Vec<(Feed<Item, Arc<Preamble>>, Standing)>,
     source: Subscriber,
     history: Batch,
     /// The programme is the source's again.
@@ -40,12 +41,11 @@ pub struct Program {
 impl Program {
     pub(super) const fn new(
         broadcast: Arc<Broadcast>,
-        feed: Feed<Item, Arc<Preamble>>,
-        standing: Standing,
+        variants: Vec<(Feed<Item, Arc<Preamble>>, Standing)>,
         source: Subscriber,
         history: Batch,
     ) -> Self {
-        Self { broadcast, feed, standing, source, history, over: false }
+        Self { broadcast, variants, source, history, over: false }
     }
 
     /// What the programme has already: the source's items since its newest keyframe, with the tracks and cues that
@@ -64,10 +64,17 @@ impl Program {
         self.source.next_batch().await
     }
 
-    /// The programme's next item. After [`Item::Ended`] there is none.
-    pub fn write(&mut self, item: Item) {
+    /// How many variants are to be written: those that were asked for, and those of before.
+    pub fn variants(&self) -> u8 {
+        u8::try_from(self.variants.len()).unwrap_or(MAX_VARIANTS)
+    }
+
+    /// The next item of a variant. After [`Item::Ended`] there is none.
+    pub fn write(&mut self, variant: u8, item: Item) {
         debug_assert!(!self.over, "the programme was given back");
-        write(&mut self.standing, &self.feed, item);
+        if let Some((feed, standing)) = self.variants.get_mut(usize::from(variant)) {
+            write(standing, feed, item);
+        }
     }
 
     /// Lets the source's items go straight into the programme again, if all that there are were read here, and the caller has

@@ -2,6 +2,9 @@
 
 use crate::media::Codec;
 
+/// The most variants of a programme that there may be.
+pub const MAX_VARIANTS: u8 = 4;
+
 /// A form of a broadcast.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -34,6 +37,27 @@ impl Rendition {
             Self::Source => false,
             Self::Program { .. } => true,
             Self::Converted { of, .. } => of.shows_program(),
+        }
+    }
+
+    /// Which variant of the programme it is, or is made from; 0 where it is none.
+    pub fn variant(&self) -> u8 {
+        match self {
+            Self::Source => 0,
+            Self::Program { variant } => *variant,
+            Self::Converted { of, .. } => of.variant(),
+        }
+    }
+
+    /// The same of another variant of the programme; the source has none.
+    #[must_use]
+    pub fn of_variant(&self, variant: u8) -> Self {
+        match self {
+            Self::Source => Self::Source,
+            Self::Program { .. } => Self::Program { variant },
+            Self::Converted { of, video, audio } => {
+                Self::Converted { of: Box::new(of.of_variant(variant)), video: *video, audio: *audio }
+            }
         }
     }
 

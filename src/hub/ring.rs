@@ -92,6 +92,13 @@ impl<T, P> Ring<T, P> {
         self.joins.iter().rev().find(is_in_time).or(self.joins.front()).copied()
     }
 
+    /// The sequence number of the newest item of this time that is the one looked for. Times do not fall.
+    pub fn find_last(&self, time: MediaTime, is_it: impl Fn(&T) -> bool) -> Option<u64> {
+        let back = self.slots.iter().rev().take_while(|slot| slot.time >= time);
+        let found = back.enumerate().find(|(_, slot)| slot.time == time && is_it(&slot.value));
+        found.map(|(back, _)| self.end() - 1 - back as u64)
+    }
+
     /// The item with this sequence number, if it is here.
     pub fn slot(&self, sequence: u64) -> Option<&Slot<T, P>> {
         self.slots.get(usize::try_from(sequence.checked_sub(self.first)?).ok()?)

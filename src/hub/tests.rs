@@ -4,6 +4,7 @@ mod audience;
 mod conversion;
 mod cues;
 mod program;
+mod variants;
 
 use std::sync::Arc;
 use std::time::Duration;

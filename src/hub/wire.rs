@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Bytes, BytesMut};
 
 use super::SubscribeError;
-use super::audience::Shown;
+use super::audience::{Shown, Viewer};
 use super::feed::{Feed, Reader, Start};
 use super::item::Item;
 use super::rendition::Rendition;
@@ -33,7 +33,10 @@ pub trait WireFormat: Default + Send + 'static {
 /// one write a frame.
 #[derive(Debug)]
 pub struct WireReader {
+    rendition: Rendition,
     reader: Reader<Chunk, Bytes>,
+    /// Where it goes over to when that has the same picture.
+    goal: Option<Box<Self>>,
     /// The next frame is one that the viewer begins with, or begins anew.
     begins: bool,
     /// Keeps the muxer running.
@@ -57,6 +60,27 @@ impl WireReader {
     /// How many chunks at most are handed out at a time: one vectored write.
     const BATCH: usize = 32;
 
+    /// Sees to it that the viewer gets the variant of the programme that he is to get: goes over to it as soon as both have the
+    /// same picture, so that nothing is missing or comes twice. To be called with each batch.
+    pub fn follow<F: WireFormat>(&mut self, viewer: &Viewer) {
+        let Some(variant) = viewer.goes_over().filter(|variant| *variant != self.rendition.variant()) else {
+            self.goal = None;
+            return;
+        };
+        if self.goal.as_ref().is_none_or(|goal| goal.rendition.variant() != variant) {
+            let rendition = self.rendition.of_variant(variant);
+            self.goal = viewer.channel().wire::<F>(rendition).ok().map(Box::new);
+        }
+        if let Some(mut goal) = self.goal.take() {
+            if self.reader.go_over(&mut goal.reader, Chunk::shows_the_same) {
+                self.rendition = goal.rendition;
+                self._feed = goal._feed;
+            } else {
+                self.goal = Some(goal);
+            }
+        }
+    }
+
     /// The next bytes, as soon as there are any. Cancel-safe.
     pub async fn next_batch(&mut self) -> WireBatch {
         poll_fn(|context| self.poll_next_batch(context)).await
@@ -77,7 +101,8 @@ impl WireReader {
             if let Some(frames) = chunk.frames {
                 let since = std::mem::take(&mut self.begins).then_some(frames.first);
                 let before = batch.shown.and_then(|shown| shown.since);
-                batch.shown = Some(Shown { since: since.or(before), until: frames.newest });
+                let variant = self.rendition.variant();
+                batch.shown = Some(Shown { since: since.or(before), until: frames.newest, variant });
             }
             batch.chunks.push(chunk.bytes);
         }
@@ -104,12 +129,22 @@ struct Chunk {
 }
 
 /// The frames of the leading track in a chunk, as far as they can be decoded.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Frames {
     /// When the first is shown.
     first: MediaTime,
     /// When the newest is decoded.
     newest: MediaTime,
+    /// The newest one's payload.
+    payload: Bytes,
+}
+
+impl Chunk {
+    /// Whether the newest frame of the leading track is the same, decoded at the same time.
+    fn shows_the_same(&self, other: &Self) -> bool {
+        let frames = self.frames.as_ref().zip(other.frames.as_ref());
+        frames.is_some_and(|(one, other)| one.newest == other.newest && one.payload == other.payload)
+    }
 }
 
 impl WireForms {
@@ -120,7 +155,7 @@ impl WireForms {
         budget: Budget,
         subscribe: impl FnOnce(&Rendition) -> Result<Subscriber, SubscribeError>,
     ) -> Result<WireReader, SubscribeError> {
-        let key = (TypeId::of::<F>(), rendition);
+        let key = (TypeId::of::<F>(), rendition.clone());
         let running = self.running.get(&key).and_then(Weak::upgrade);
         let running = running.and_then(|feed| feed.downcast::<WireFeed>().ok());
         let feed = match running.filter(|feed| !feed.0.is_closed()) {
@@ -132,7 +167,8 @@ impl WireForms {
                 feed
             }
         };
-        Ok(WireReader { reader: feed.0.reader(Start::Newest), begins: true, _feed: feed })
+        let reader = feed.0.reader(Start::Newest);
+        Ok(WireReader { rendition, reader, goal: None, begins: true, _feed: feed })
     }
 }
 
@@ -213,8 +249,8 @@ impl<F: WireFormat> Muxer<F> {
         self.time = frame.dts;
         self.broken &= !(leads && frame.keyframe);
         if leads && !self.broken {
-            let first = self.frames.map_or(frame.pts, |frames| frames.first);
-            self.frames = Some(Frames { first, newest: frame.dts });
+            let first = self.frames.as_ref().map_or(frame.pts, |frames| frames.first);
+            self.frames = Some(Frames { first, newest: frame.dts, payload: frame.payload.clone() });
         }
         if self.tracks.kind(frame.track) == Some(Kind::Video) {
             self.flush(feed);

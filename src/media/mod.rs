@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows a protocol, a container or a codec's bits; everything above speaks in these types.
 
+mod cohort;
 mod cue;
 mod frame;
 mod metadata;
@@ -11,6 +12,7 @@ mod signal;
 mod time;
 mod track;
 
+pub use cohort::{About, Code, Cohort, Device, InvalidCode};
 pub use cue::{Cue, CueId, CueOrigin, CueState};
 pub use frame::Frame;
 pub use metadata::TimedMetadata;

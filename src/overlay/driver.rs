@@ -173,7 +173,7 @@ impl Driver {
 
     /// Takes the programme, and writes it until no slot needs that any more.
     async fn engage(&mut self) {
-        let program = match self.channel.take_program() {
+        let program = match self.channel.take_program(1) {
             Ok(program) => program,
             Err(reason) => {
                 self.expected = None;
@@ -298,7 +298,7 @@ impl<'a> Engagement<'a> {
                 match output {
                     Output::Route(item) => {
                         self.ended |= matches!(item, Item::Ended);
-                        self.program.write(item);
+                        self.program.write(0, item);
                     }
                     Output::Worker(order) => self.order(order),
                     Output::RequestKeyframe => {

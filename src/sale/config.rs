@@ -9,10 +9,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::auction::bidder::openrtb::{Seller, Settings};
-use crate::auction::cohort::{Code, DEFAULT_K};
+use crate::auction::cohort::DEFAULT_K;
 use crate::auction::{Context, Deal};
 use crate::cue::Policy;
-use crate::media::OverlayFormat;
+use crate::media::{Code, OverlayFormat};
 use crate::money::{Cpm, Money, Share};
 use crate::setting;
 

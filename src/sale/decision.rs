@@ -16,7 +16,6 @@ use super::slots::Live;
 use crate::auction::bid::LossReason;
 use crate::auction::bidder::house::House;
 use crate::auction::bidder::offer;
-use crate::auction::cohort::Cohort;
 use crate::auction::sale::{self, deadline};
 use crate::auction::{Auction, Campaign, Cohorts, Context, Offer, Subject, Trace};
 use crate::clock;
@@ -25,7 +24,7 @@ use crate::hub::Channel;
 use crate::ledger::{
     CampaignId, DisplayClass, Event, LedgerError, Lot, Receipt, Refusal, SlotId, SlotName, UnixMillis,
 };
-use crate::media::{CueId, MediaTime};
+use crate::media::{Cohort, CueId, MediaTime};
 use crate::money::Money;
 use crate::overlay::{Image, Reserved, Wanted};
 

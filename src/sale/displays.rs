@@ -59,6 +59,8 @@ impl Displays {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::hub::{Protocol, Seen};
 
@@ -68,7 +70,7 @@ mod tests {
 
     fn watching(session: u64, since: i64, until: i64) -> Watching {
         let seen = Some(Seen { since: ms(since), until: ms(until) });
-        Watching { session, protocol: Protocol::Rtmp, seen }
+        Watching { session, protocol: Protocol::Rtmp, seen, variant: 0, cohort: Arc::default() }
     }
 
     #[test]

@@ -16,12 +16,12 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::notices::Notice;
 use super::record::CueNumber;
 use super::server::Sale;
-use crate::auction::{Campaign, Cohort, Cohorts, Subject};
+use crate::auction::{Campaign, Cohorts, Subject};
 use crate::av::worker::ipc::OverlayId;
 use crate::clock;
 use crate::impression::Impression;
 use crate::ledger::{SessionId, SlotId, UnixMillis};
-use crate::media::{ChannelName, MediaTime, OverlayFormat};
+use crate::media::{ChannelName, Cohort, MediaTime, OverlayFormat};
 
 /// Events that a page may be behind; one that is further behind has to come back.
 pub(super) const BEHIND: usize = 64;

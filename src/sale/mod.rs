@@ -17,7 +17,6 @@
 //! | `tracking` | the same for players that ask again and again, as they do of AWS Elemental MediaTailor |
 //! | `notices` | what is burned in by hand, for those pages |
 //! | [`exchange`] | bidders outside: asked, their creatives fetched, told what became of it |
-//! | `country` | where pages come from |
 //! | `beacons` | the routes of events: `/i/TOKEN/EVENT` and `/c/TOKEN` |
 //!
 //! A slot goes: cue bus → announced in the broadcast → time and audience taken → auction → trace kept and money
@@ -26,7 +25,6 @@
 mod beacons;
 mod charges;
 mod config;
-mod country;
 mod decision;
 mod director;
 pub mod displays;

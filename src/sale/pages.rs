@@ -1,6 +1,5 @@
 //! The routes of pages that draw overlays themselves: `/events/CHANNEL`, and images that came from bidders outside.
 
-use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -27,48 +26,24 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use super::config::Delivery;
 use super::guided::{BEHIND, Seat, Told};
 use super::server::Sale;
-use crate::auction::Cohort;
-use crate::auction::cohort::{Code, Device};
 use crate::av::worker::ipc::OverlayId;
 use crate::booking::creative::MediaType;
 use crate::http::{ApiError, ClientAddress, ClientCountry, Streaming, for_everyone};
 use crate::hub::Channel;
 use crate::ledger::{CampaignId, SessionId};
-use crate::media::ChannelName;
+use crate::media::{About, ChannelName, Code, Cohort};
 
 /// How often a line goes over a connection that has nothing to say, so that nothing on the way takes it for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// The most tags that an embedding page may set, and the longest of them.
-const MAX_TAGS: usize = 8;
-const MAX_TAG: usize = 40;
 
-/// What a page says of its viewer.
-#[derive(Debug, Default, Deserialize)]
+/// What a page says of its viewer and of itself.
+#[derive(Default, Deserialize)]
 #[serde(default)]
-pub(super) struct About {
-    lang: Option<String>,
-    device: Option<Device>,
-    consent: Option<String>,
-    tags: Option<String>,
+struct Asked {
+    #[serde(flatten)]
+    about: About,
     /// Its word of before, when it comes back.
     session: Option<String>,
-}
-
-impl About {
-    /// Whom a viewer in this country is sold with.
-    pub fn cohort(&self, country: Option<Code>) -> Cohort {
-        let tags = self.tags.as_deref().unwrap_or_default().split(',').map(str::trim);
-        let tags = tags.filter(|tag| (1..=MAX_TAG).contains(&tag.len())).take(MAX_TAGS);
-        // `en-GB` is read by who reads `en`.
-        let language = self.lang.as_deref().map(|lang| lang.split('-').next().unwrap_or_default());
-        Cohort {
-            consent: self.consent.as_deref() == Some("1"),
-            country,
-            language: language.and_then(|language| language.parse().ok()),
-            device: self.device,
-            tags: tags.map(Arc::from).collect::<BTreeSet<_>>(),
-        }
-    }
 }
 
 /// The routes.
@@ -84,18 +59,18 @@ pub(super) fn router() -> Router<Sale> {
 async fn follow(
     State(sale): State<Sale>,
     Path(name): Path<String>,
-    Query(about): Query<About>,
+    Query(asked): Query<Asked>,
     Extension(address): Extension<ClientAddress>,
     country: Option<Extension<ClientCountry>>,
 ) -> Result<Response, ApiError> {
     let channel = channel_of(&sale, &name)?;
-    let known = about.session.as_deref().and_then(|word| sale.inner().pages.verify(word, channel.name()));
+    let known = asked.session.as_deref().and_then(|word| sale.inner().pages.verify(word, channel.name()));
     let session = match known {
         Some(session) => session,
         None => new_session()?,
     };
     let (sender, events) = mpsc::channel(BEHIND);
-    let cohort = about.cohort(sale.country(address, country));
+    let cohort = asked.about.cohort(sale.country(address, country));
     let seat = seated(&sale, channel.name(), session, cohort, sender)?;
     let word = sale.inner().pages.sign(session, channel.name());
     let delivery = if seat.is_some() { "guided" } else { "program" };
@@ -123,7 +98,7 @@ impl Sale {
     /// Where a viewer is; his address is not kept.
     pub(super) fn country(
         &self,
-        ClientAddress(address): ClientAddress,
+        address: ClientAddress,
         told: Option<Extension<ClientCountry>>,
     ) -> Option<Code> {
         self.inner().countries.of(told.map(|Extension(country)| country), address)

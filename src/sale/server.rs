@@ -10,7 +10,6 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::beacons::Gate;
 use super::config::{ChannelSettings, Config};
-use super::country::Countries;
 use super::director::{Command, Director};
 use super::exchange::Exchange;
 use super::guided::Guided;
@@ -26,6 +25,7 @@ use crate::booking::Bookings;
 use crate::clock;
 use crate::context::Life;
 use crate::cue::{CueBus, Policy, Proposal, Refused, SlotChange};
+use crate::http::Countries;
 use crate::hub::{Channel, Hub};
 use crate::ledger::{Account, CampaignId, Ledger, Settlement};
 use crate::media::{ChannelName, CueId, Signal};
@@ -85,7 +85,7 @@ pub(super) struct Inner {
     pub guided: Guided,
     pub players: Players,
     pub public_base: Option<String>,
-    pub countries: Countries,
+    pub countries: Arc<Countries>,
     pub pages: Pages,
     pub hub: Hub,
     pub life: Life,

@@ -7,7 +7,6 @@ use tokio::sync::broadcast;
 
 use super::beacons::Gate;
 use super::config::Config;
-use super::country::{Countries, CountriesError};
 use super::exchange::{self, Exchange};
 use super::guided::Guided;
 use super::images::Images;
@@ -24,6 +23,7 @@ use crate::auth::Pages;
 use crate::booking::Bookings;
 use crate::context::Life;
 use crate::cue::Policy;
+use crate::http::Countries;
 use crate::hub::Hub;
 use crate::impression::TrafficRules;
 use crate::ledger::store::{LedgerStore, LedgerStoreError};
@@ -59,6 +59,8 @@ pub struct Parts {
     pub secret: Vec<u8>,
     /// Signs the words of pages that draw overlays themselves.
     pub pages: Pages,
+    /// Where viewers are.
+    pub countries: Arc<Countries>,
     /// What links to this server begin with, where that is configured.
     pub public_base: Option<String>,
     /// The server's life.
@@ -78,9 +80,6 @@ pub enum StartError {
     /// Certificates cannot be read.
     #[error("sale.trust: {0}")]
     Trust(#[from] rustls::pki_types::pem::Error),
-    /// The database of countries cannot be read.
-    #[error(transparent)]
-    Countries(#[from] CountriesError),
 }
 
 impl Sale {
@@ -134,7 +133,7 @@ impl Sale {
             guided: Guided::default(),
             players: Players::default(),
             public_base: parts.public_base,
-            countries: Countries::open(config.countries.as_deref())?,
+            countries: parts.countries,
             pages: parts.pages,
             hub: hub.clone(),
             life: parts.life,

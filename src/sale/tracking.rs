@@ -20,13 +20,12 @@ use tokio::sync::mpsc;
 use tokio::time::interval;
 
 use super::guided::{BEHIND, Placement, Seat, Told};
-use super::pages::{About, channel_of, full, new_session, seated};
+use super::pages::{channel_of, full, new_session, seated};
 use super::server::Sale;
-use crate::auction::Cohort;
 use crate::av::worker::ipc::Size;
 use crate::clock;
 use crate::http::{ApiError, ClientAddress, ClientCountry, Connection, RequestHost, for_everyone};
-use crate::media::{ChannelName, MediaTime, OverlayFormat};
+use crate::media::{About, ChannelName, Cohort, MediaTime, OverlayFormat};
 
 /// How often it is looked for players that ask no more.
 const SWEEP: Duration = Duration::from_secs(5);

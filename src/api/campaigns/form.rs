@@ -11,13 +11,12 @@ use super::day_parts::DayPartsForm;
 use crate::auction::Campaign;
 use crate::auction::bid::FILL_IN;
 use crate::auction::campaign::{Cap, CapScope, MAX_CAP, MAX_WINDOW_MS, Pacing, Separation, Targeting};
-use crate::auction::cohort::{Code, Device};
 use crate::auction::schedule::Schedule;
 use crate::booking::Booking;
 use crate::clock;
 use crate::http::ApiError;
 use crate::ledger::{CampaignId, UnixMillis};
-use crate::media::ChannelName;
+use crate::media::{ChannelName, Code, Device};
 use crate::money::Money;
 
 /// The priority of campaigns that nobody has given another: room before and behind it.

@@ -13,11 +13,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::campaign::{Approval, Creative, Pacing, Targeting};
-use super::cohort::Device;
 use super::schedule::{DayParts, Schedule};
 use super::*;
 use crate::ledger::{CampaignId, DisplayClass, SlotName};
-use crate::media::{CueId, OverlayFormat};
+use crate::media::{Cohort, CueId, Device, OverlayFormat};
 use crate::money::Money;
 
 pub(super) const HOUR: i64 = 3_600_000;

@@ -91,11 +91,10 @@ mod tests {
     use super::*;
     use crate::auction::bidder::openrtb::{OpenRtb, Seller};
     use crate::auction::bidder::{Bidder as _, Response};
-    use crate::auction::cohort::Cohort;
     use crate::auction::context::Context;
     use crate::auction::{Auction, Offer};
     use crate::ledger::{CampaignId, DisplayClass, SlotName};
-    use crate::media::{CueId, OverlayFormat};
+    use crate::media::{Cohort, CueId, OverlayFormat};
     use crate::money::Money;
 
     fn auction(format: OverlayFormat, class: DisplayClass, floor: i64) -> Auction {

@@ -11,7 +11,7 @@ fn seen(since: i64, until: i64) -> Option<Seen> {
 }
 
 fn shown(since: Option<i64>, until: i64) -> Shown {
-    Shown { since: since.map(millis), until: millis(until) }
+    Shown { since: since.map(millis), until: millis(until), variant: 0 }
 }
 
 #[tokio::test]
@@ -21,10 +21,10 @@ async fn the_audience_is_who_watches_the_programme_over_a_connection() {
     let viewers = [
         channel.viewer(Protocol::Rtmp),
         channel.viewer(Protocol::HttpFlv),
-        channel.viewer_of(&opus, Protocol::WebRtc),
+        channel.viewer_of(&opus, Protocol::WebRtc, Arc::default()),
         channel.viewer(Protocol::Hls),
-        channel.viewer_of(&Rendition::Source, Protocol::WebRtc),
-        channel.viewer_of(&Rendition::Source.with_sound(Codec::Opus), Protocol::WebRtc),
+        channel.viewer_of(&Rendition::Source, Protocol::WebRtc, Arc::default()),
+        channel.viewer_of(&Rendition::Source.with_sound(Codec::Opus), Protocol::WebRtc, Arc::default()),
     ];
     let counted: u64 = channel.status().viewers.iter().map(|(_, count)| count).sum();
     assert_eq!(counted, 6, "all are counted");
@@ -49,7 +49,7 @@ async fn the_audience_is_who_watches_the_programme_over_a_connection() {
 async fn a_session_has_a_name_of_its_own_until_it_is_given_another() {
     let channel = channel(Config::default());
     let (one, _two) = (channel.viewer(Protocol::Rtmp), channel.viewer(Protocol::Rtmp));
-    let [a, b] = channel.audience()[..] else { panic!("two") };
+    let [a, b] = &channel.audience()[..] else { panic!("two") };
     assert_ne!(a.session, b.session);
     assert!(one.identify(7) && !one.identify(8));
     assert_eq!(channel.audience().iter().filter(|watching| watching.session == 7).count(), 1);
@@ -96,7 +96,7 @@ async fn bytes_of_a_wire_form_say_what_they_show() {
     let batch = viewer.next_batch().await;
     assert_eq!((batch.missed > 0, batch.shown), (true, Some(shown(Some(800), 800))), "he was too slow");
 
-    drop(channel.take_program().unwrap());
+    drop(channel.take_program(1).unwrap());
     publisher.write(frame(VIDEO, 840, false));
     assert_eq!(viewer.next_batch().await.shown, None, "what cannot be decoded is not seen");
     publisher.write(frame(VIDEO, 880, true));

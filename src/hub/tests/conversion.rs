@@ -368,7 +368,7 @@ async fn viewers_who_come_before_the_sound_is_described_wait_for_that() {
     let channel = Hub::new(Config::default(), Arc::default()).create(&"kitchen".parse().unwrap());
     let mut publisher = channel.publish(Protocol::Rtmp).unwrap();
     publisher.configure(video_track(640));
-    let read = channel.wire_without::<Kinds>(Codec::Opus, Codec::Aac);
+    let read = channel.wire_without::<Kinds>(0, Codec::Opus, Codec::Aac);
     let describe = async {
         settle().await;
         publisher.configure(audio_track());
@@ -388,14 +388,14 @@ async fn nobody_waits_long_for_sound_that_does_not_come() {
     let mut publisher = channel.publish(Protocol::Rtmp).unwrap();
     publisher.configure(video_track(640));
     publisher.write(frame(VIDEO, 0, true));
-    let read = channel.wire_without::<Kinds>(Codec::Opus, Codec::Aac);
+    let read = channel.wire_without::<Kinds>(0, Codec::Opus, Codec::Aac);
     assert!(tokio::time::timeout(Duration::from_secs(60), read).await.expect("in time").is_ok());
     // Nor for a publisher who goes away.
-    let waiting = channel.wire_without::<Kinds>(Codec::Opus, Codec::Aac);
+    let waiting = channel.wire_without::<Kinds>(0, Codec::Opus, Codec::Aac);
     let (_, gone) = tokio::join!(waiting, async {
         drop(publisher);
         channel.end();
-        channel.wire_without::<Kinds>(Codec::Opus, Codec::Aac).await.err()
+        channel.wire_without::<Kinds>(0, Codec::Opus, Codec::Aac).await.err()
     });
     assert!(matches!(gone, Some(SubscribeError::Offline)));
 }

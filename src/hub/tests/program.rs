@@ -30,12 +30,12 @@ async fn viewers_of_the_programme_and_of_the_source_part_at_an_item() {
     let mut viewer = channel.subscribe(&Rendition::PROGRAM).unwrap();
     let mut purist = channel.subscribe(&Rendition::Source).unwrap();
     assert_eq!(read(&mut viewer).await, "T0 V0 V40");
-    let mut program = channel.take_program().unwrap();
-    assert_eq!(channel.take_program().unwrap_err(), TakeError::Taken);
+    let mut program = channel.take_program(1).unwrap();
+    assert_eq!(channel.take_program(1).unwrap_err(), TakeError::Taken);
     assert_eq!(shorthand(&program.take_history()), "T0 V0 V40");
     publisher.write(frame(VIDEO, 80, false));
     assert_eq!(shorthand(&program.next_batch().await), "V80");
-    program.write(Item::Frame(frame(VIDEO, 81, true)));
+    program.write(0, Item::Frame(frame(VIDEO, 81, true)));
     assert_eq!(read(&mut viewer).await, "V81");
     assert_eq!(read(&mut purist).await, "T0 V0 V40 V80", "from the same feed into the fork");
     let mut late = channel.subscribe(&Rendition::PROGRAM).unwrap();
@@ -49,11 +49,11 @@ async fn a_programme_that_is_given_back_is_the_source_again() {
     let (channel, mut publisher) = on_air();
     let mut viewer = channel.subscribe(&Rendition::PROGRAM).unwrap();
     let mut purist = channel.subscribe(&Rendition::Source).unwrap();
-    let mut program = channel.take_program().unwrap();
+    let mut program = channel.take_program(1).unwrap();
     publisher.write(frame(VIDEO, 80, false));
     assert!(!program.give_back(), "there is something to read");
     for item in program.next_batch().await {
-        program.write(item);
+        program.write(0, item);
     }
     assert!(program.give_back(), "all was read");
     drop(program);
@@ -62,7 +62,7 @@ async fn a_programme_that_is_given_back_is_the_source_again() {
         assert_eq!(read(subscriber).await, "T0 V0 V40 V80 V120");
     }
     // And again: the source has its own feed already.
-    let mut program = channel.take_program().unwrap();
+    let mut program = channel.take_program(1).unwrap();
     assert_eq!(shorthand(&program.take_history()), "T0 V0 V40 V80 V120");
     publisher.write(frame(VIDEO, 160, true));
     assert_eq!(shorthand(&program.next_batch().await), "V160");
@@ -73,7 +73,7 @@ async fn a_programme_that_is_dropped_has_a_gap_and_goes_on() {
     let (channel, mut publisher) = on_air();
     let mut viewer = channel.subscribe(&Rendition::PROGRAM).unwrap();
     assert_eq!(read(&mut viewer).await, "T0 V0 V40");
-    drop(channel.take_program().unwrap());
+    drop(channel.take_program(1).unwrap());
     publisher.write(frame(VIDEO, 80, true));
     assert_eq!(read(&mut viewer).await, "L T0 V80");
     channel.end();
@@ -84,21 +84,21 @@ async fn a_programme_that_is_dropped_has_a_gap_and_goes_on() {
 async fn the_end_waits_for_the_last_of_the_programme() {
     let (channel, mut publisher) = on_air();
     let mut viewer = channel.subscribe(&Rendition::PROGRAM).unwrap();
-    let mut program = channel.take_program().unwrap();
+    let mut program = channel.take_program(1).unwrap();
     publisher.write(frame(VIDEO, 80, false));
     channel.end();
     assert_eq!(read(&mut viewer).await, "T0 V0 V40");
     assert_eq!(shorthand(&program.next_batch().await), "V80");
     assert_eq!(shorthand(&program.next_batch().await), "E");
-    program.write(Item::Frame(frame(VIDEO, 80, false)));
-    program.write(Item::Ended);
+    program.write(0, Item::Frame(frame(VIDEO, 80, false)));
+    program.write(0, Item::Ended);
     assert_eq!(read(&mut viewer).await, "V80 E");
     drop(program);
-    assert_eq!(channel.take_program().unwrap_err(), TakeError::Offline);
+    assert_eq!(channel.take_program(1).unwrap_err(), TakeError::Offline);
     // One that is dropped ends as well.
     let (channel, _publisher) = on_air();
     let mut viewer = channel.subscribe(&Rendition::PROGRAM).unwrap();
-    let program = channel.take_program().unwrap();
+    let program = channel.take_program(1).unwrap();
     channel.end();
     drop(program);
     assert_eq!(read(&mut viewer).await, "T0 V0 V40 L T0 E");
@@ -107,10 +107,10 @@ async fn the_end_waits_for_the_last_of_the_programme() {
 #[tokio::test]
 async fn tracks_and_cues_of_the_programme_are_told_to_who_joins_it() {
     let (channel, mut publisher) = on_air();
-    let mut program = channel.take_program().unwrap();
-    program.write(Item::Track(Arc::new(video_track(1280))));
-    program.write(Item::Cue(cue("break", 1, 0, 60_000)));
-    program.write(Item::Frame(frame(VIDEO, 80, true)));
+    let mut program = channel.take_program(1).unwrap();
+    program.write(0, Item::Track(Arc::new(video_track(1280))));
+    program.write(0, Item::Cue(cue("break", 1, 0, 60_000)));
+    program.write(0, Item::Frame(frame(VIDEO, 80, true)));
     publisher.write(frame(VIDEO, 80, true));
     let mut viewer = channel.subscribe(&Rendition::PROGRAM).unwrap();
     let batch = viewer.next_batch().await;
@@ -126,13 +126,13 @@ async fn the_programmes_readers_are_woken_once_a_picture_by_whoever_writes_it() 
     publisher.configure(audio_track());
     let mut viewer = channel.subscribe(&Rendition::PROGRAM).unwrap();
     read(&mut viewer).await;
-    let mut program = channel.take_program().unwrap();
+    let mut program = channel.take_program(1).unwrap();
     let reading = tokio::spawn(async move { viewer.next_batch().await });
     tokio::task::yield_now().await;
     publisher.write(frame(VIDEO, 80, false));
-    program.write(Item::Frame(frame(AUDIO, 60, true)));
+    program.write(0, Item::Frame(frame(AUDIO, 60, true)));
     tokio::task::yield_now().await;
     assert!(!reading.is_finished());
-    program.write(Item::Frame(frame(VIDEO, 120, false)));
+    program.write(0, Item::Frame(frame(VIDEO, 120, false)));
     assert_eq!(shorthand(&reading.await.unwrap()), "A60 V120");
 }

@@ -46,7 +46,7 @@ async fn watch(
         .ok_or_else(|| ApiError::not_found("there is no such channel"))?;
     // Players take AAC; only the newest take Opus in FLV, and none says so.
     let reader =
-        channel.wire_without::<FlvTags>(Codec::Opus, Codec::Aac).await.map_err(|error| match error {
+        channel.wire_without::<FlvTags>(0, Codec::Opus, Codec::Aac).await.map_err(|error| match error {
             SubscribeError::Busy(_) => {
                 ApiError::unavailable(error.to_string()).with_header(header::RETRY_AFTER, RETRY_AFTER)
             }

@@ -47,7 +47,7 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
 async fn reader(channel: &Channel, request: &StreamRequest) -> Result<WireReader, SubscribeError> {
     match request.capabilities.takes_audio("Opus") {
         true => channel.wire::<RtmpMedia>(Rendition::PROGRAM),
-        false => channel.wire_without::<RtmpMedia>(Codec::Opus, Codec::Aac).await,
+        false => channel.wire_without::<RtmpMedia>(0, Codec::Opus, Codec::Aac).await,
     }
 }
 

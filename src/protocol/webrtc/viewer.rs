@@ -145,7 +145,7 @@ impl Viewer {
             && let Some((first, newest)) = track.cursor.seen()
         {
             let [since, until] = [first, newest].map(|ticks| MediaTime::from_ticks(ticks, lane.clock_rate));
-            self.counted.saw(Shown { since: Some(since), until });
+            self.counted.saw(Shown { since: Some(since), until, variant: 0 });
         }
         pumped
     }

@@ -4,11 +4,11 @@ use tokio::sync::mpsc;
 
 use super::stage::{Stage, silent};
 use super::*;
-use crate::auction::Cohort;
 use crate::av::worker::ipc::OverlayId;
 use crate::cue::{CueBus, Policy, Proposal};
 use crate::hub::Channel;
 use crate::ledger::{Account, CampaignId, SessionId};
+use crate::media::Cohort;
 use crate::money::Money;
 use crate::sale::director::{Command, Director};
 use crate::sale::record::{Sold, Stage as CueStage};

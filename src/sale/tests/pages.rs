@@ -4,8 +4,9 @@ use tokio::sync::mpsc;
 
 use super::stage::{Stage, silent};
 use super::*;
-use crate::auction::{Cohort, Cohorts};
+use crate::auction::Cohorts;
 use crate::ledger::{SessionId, SlotId};
+use crate::media::Cohort;
 use crate::sale::guided::{Shown, Standing};
 
 #[tokio::test]

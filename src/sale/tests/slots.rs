@@ -1,5 +1,7 @@
 //! What becomes of slots.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::av::worker::ipc::OverlayId;
 use crate::hub::{Protocol, Seen, Watching};
@@ -35,7 +37,8 @@ fn shown(first: i64, last: i64, frames: u64) -> splice::Shown {
 }
 
 fn watching(until: i64) -> [Watching; 1] {
-    [Watching { session: 1, protocol: Protocol::Rtmp, seen: Some(Seen { since: ms(0), until: ms(until) }) }]
+    let seen = Some(Seen { since: ms(0), until: ms(until) });
+    [Watching { session: 1, protocol: Protocol::Rtmp, seen, variant: 0, cohort: Arc::default() }]
 }
 
 #[test]

@@ -80,6 +80,7 @@ impl Stage {
             signals: None,
             secret: vec![7; 32],
             pages: Pages::new(&AdminToken::for_tests()),
+            countries: Arc::default(),
             public_base: None,
             life,
         };

@@ -1,6 +1,6 @@
 //! Countries: bidders want three letters (ISO 3166-1 alpha-3).
 
-use crate::auction::cohort::Code;
+use crate::media::Code;
 
 /// Both codes of each country, in the order of the first.
 const CODES: &str = "\

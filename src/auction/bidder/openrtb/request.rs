@@ -11,10 +11,9 @@ use serde_json::{Map, Value, json};
 use super::country::alpha_3;
 use super::price;
 use super::settings::{DealSettings, Seller, Settings, Version};
-use crate::auction::cohort::{Cohort, Device};
 use crate::auction::context::Auction;
 use crate::ledger::DisplayClass;
-use crate::media::OverlayFormat;
+use crate::media::{Cohort, Device, OverlayFormat};
 use crate::money::Money;
 use crate::random::mix;
 

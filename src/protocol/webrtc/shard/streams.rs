@@ -1,5 +1,6 @@
 //! What sessions send and get: streams to viewers, frames from publishers, keyframes on demand.
 
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use str0m::format::CodecSpec;
@@ -70,7 +71,7 @@ impl Shard {
             session.peer.negotiated(codec, |spec| preference(spec, codec, profile))
         };
         let (video, audio) = (negotiated(video), negotiated(audio));
-        let counted = session.channel.viewer_of(&key.1, Protocol::WebRtc);
+        let counted = session.channel.viewer_of(&key.1, Protocol::WebRtc, Arc::default());
         if let Some(page) = page {
             counted.identify(page);
         }

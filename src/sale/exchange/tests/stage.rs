@@ -24,14 +24,13 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use crate::auction::bidder::openrtb::{Seller, Settings};
-use crate::auction::cohort::Cohort;
 use crate::auction::{Auction, Context};
 use crate::booking::Intake;
 use crate::booking::creative::Look;
 use crate::booking::intake::Outcome;
 use crate::format::link::Link;
 use crate::ledger::{DisplayClass, Ledger, SlotName, SqliteLedger, wall_clock};
-use crate::media::{CueId, OverlayFormat};
+use crate::media::{Cohort, CueId, OverlayFormat};
 use crate::metrics::Metrics;
 use crate::money::Money;
 use crate::overlay::AskError;

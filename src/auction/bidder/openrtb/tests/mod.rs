@@ -11,11 +11,10 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::auction::cohort::{Cohort, Device};
 use crate::auction::context::{Context, Deal};
 use crate::format::link::Link;
 use crate::ledger::{DisplayClass, SlotName};
-use crate::media::{CueId, OverlayFormat};
+use crate::media::{Cohort, CueId, Device, OverlayFormat};
 use crate::money::Money;
 
 fn words<const N: usize>(words: [&str; N]) -> BTreeSet<Arc<str>> {

@@ -1,18 +1,18 @@
-//! From which country a page comes: a trusted proxy says it, or a database of addresses. The address is looked at and forgotten.
+//! From which country a viewer comes: a trusted proxy says it, or a database of addresses. The address is looked at and forgotten.
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use maxminddb::{MaxMindDbError, PathElement, Reader};
 
-use crate::auction::cohort::Code;
-use crate::http::ClientCountry;
+use super::{ClientAddress, ClientCountry};
+use crate::media::Code;
 
 /// Where the databases of countries and cities have the code.
 const CODE: [PathElement<'_>; 2] = [PathElement::Key("country"), PathElement::Key("iso_code")];
 
 /// Knows the countries of addresses, or nothing.
-pub(super) struct Countries(Option<Reader<Vec<u8>>>);
+#[derive(Default)]
+pub struct Countries(Option<Reader<Vec<u8>>>);
 
 /// Why a database cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +35,7 @@ impl Countries {
     }
 
     /// The country of who asks: what a proxy says is nearer to the truth than a database of last month.
-    pub fn of(&self, told: Option<ClientCountry>, address: IpAddr) -> Option<Code> {
+    pub fn of(&self, told: Option<ClientCountry>, ClientAddress(address): ClientAddress) -> Option<Code> {
         match told {
             Some(told) => told.as_str().parse().ok(),
             None => {
@@ -119,7 +119,8 @@ mod tests {
         let path = directory.path().join("countries.mmdb");
         std::fs::write(&path, database()).unwrap();
         let countries = Countries::open(Some(&path)).unwrap();
-        let of = |address: &str| countries.of(None, address.parse().unwrap()).map(String::from);
+        let at = |address: &str| ClientAddress(address.parse().unwrap());
+        let of = |address: &str| countries.of(None, at(address)).map(String::from);
         assert_eq!(of("203.0.113.7").as_deref(), Some("de"));
         assert_eq!(of("10.0.0.1"), None);
         assert_eq!(of("2001:db8::1"), None, "it knows no such addresses");
@@ -127,6 +128,6 @@ mod tests {
         std::fs::write(&path, b"no database").unwrap();
         let refused = Countries::open(Some(&path)).err().unwrap().to_string();
         assert!(refused.starts_with("sale.countries: ") && refused.contains("countries.mmdb"), "{refused}");
-        assert_eq!(Countries::open(None).unwrap().of(None, "203.0.113.7".parse().unwrap()), None);
+        assert_eq!(Countries::open(None).unwrap().of(None, at("203.0.113.7")), None);
     }
 }
