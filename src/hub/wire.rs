@@ -60,6 +60,11 @@ impl WireReader {
     /// How many chunks at most are handed out at a time: one vectored write.
     const BATCH: usize = 32;
 
+    /// What it is the form of.
+    pub const fn rendition(&self) -> &Rendition {
+        &self.rendition
+    }
+
     /// Sees to it that the viewer gets the variant of the programme that he is to get: goes over to it as soon as both have the
     /// same picture, so that nothing is missing or comes twice. To be called with each batch.
     pub fn follow<F: WireFormat>(&mut self, viewer: &Viewer) {

@@ -74,6 +74,19 @@ pub enum Device {
     Tv,
 }
 
+impl Device {
+    /// The one of this name, as in JSON.
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "phone" => Some(Self::Phone),
+            "tablet" => Some(Self::Tablet),
+            "desktop" => Some(Self::Desktop),
+            "tv" => Some(Self::Tv),
+            _ => None,
+        }
+    }
+}
+
 /// A group of viewers, or what is known of one. What is `None` is unknown, or not told.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 pub struct Cohort {
@@ -121,14 +134,14 @@ impl fmt::Display for Cohort {
     }
 }
 
-/// What a viewer's page, or the address that he watches at, says of him.
+/// What a viewer's page, or the address that he watches at, says of him. Nobody is refused for what makes no sense here.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct About {
     /// What he reads: `en`, or `en-GB`.
     pub lang: Option<String>,
-    /// What he watches with.
-    pub device: Option<Device>,
+    /// What he watches with: `phone`, `tablet`, `desktop` or `tv`.
+    pub device: Option<String>,
     /// `1`: he has agreed to be spoken of as more than an audience of this channel.
     pub consent: Option<String>,
     /// Tags that an embedding page sets, with commas between them.
@@ -146,7 +159,7 @@ impl About {
             consent: self.consent.as_deref() == Some("1"),
             country,
             language: language.and_then(|language| language.parse().ok()),
-            device: self.device,
+            device: self.device.as_deref().and_then(Device::named),
             tags: tags.map(Arc::from).collect::<BTreeSet<_>>(),
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, ready};
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
@@ -19,9 +19,9 @@ use super::Config;
 use super::tags::FlvTags;
 use crate::context::Context;
 use crate::format::flv::file;
-use crate::http::{ApiError, Connection, Streaming, for_everyone};
+use crate::http::{ApiError, ClientAddress, ClientCountry, Connection, Streaming, for_everyone};
 use crate::hub::{Channel, Protocol, SubscribeError, Viewer, WireReader};
-use crate::media::{ChannelName, Codec, Kind};
+use crate::media::{About, ChannelName, Codec, Kind};
 
 /// See RTMP's: beyond it the viewer's place in memory counts, not the kernel's queue.
 const UNSENT: u32 = 128 << 10;
@@ -38,26 +38,32 @@ pub fn router(config: &Config, context: Context) -> Router {
 async fn watch(
     State((config, context)): State<(Config, Context)>,
     Path(file): Path<String>,
+    Query(about): Query<About>,
+    Extension(address): Extension<ClientAddress>,
+    country: Option<Extension<ClientCountry>>,
     Extension(connection): Extension<Connection>,
 ) -> Result<Response, ApiError> {
     let name = file.strip_suffix(".flv").and_then(|name| name.parse::<ChannelName>().ok());
     let channel = name
         .and_then(|name| context.hub.channel(&name))
         .ok_or_else(|| ApiError::not_found("there is no such channel"))?;
+    let cohort = context.cohort(&about, address, country.map(|Extension(country)| country));
+    let variant = channel.variant_of(&cohort);
     // Players take AAC; only the newest take Opus in FLV, and none says so.
-    let reader =
-        channel.wire_without::<FlvTags>(0, Codec::Opus, Codec::Aac).await.map_err(|error| match error {
+    let reader = channel.wire_without::<FlvTags>(variant, Codec::Opus, Codec::Aac).await.map_err(
+        |error| match error {
             SubscribeError::Busy(_) => {
                 ApiError::unavailable(error.to_string()).with_header(header::RETRY_AFTER, RETRY_AFTER)
             }
             _ => ApiError::new(StatusCode::NOT_FOUND, "offline", error.to_string()),
-        })?;
+        },
+    )?;
     connection.bound_send(config.send_buffer, UNSENT);
     let kinds = channel.status().tracks.iter().map(|track| track.kind()).collect::<Vec<_>>();
     // A stream that has just begun may not have told its tracks yet: then both are announced.
     let has = |kind| kinds.is_empty() || kinds.contains(&kind);
     let start = Bytes::copy_from_slice(&file::header(has(Kind::Video), has(Kind::Audio)));
-    let viewer = channel.viewer(Protocol::HttpFlv);
+    let viewer = channel.viewer_of(reader.rendition(), Protocol::HttpFlv, Arc::new(cohort));
     let body = Stream { reader, channel, pending: VecDeque::from([start]), viewer: Some(viewer) };
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("video/x-flv")),
@@ -94,11 +100,13 @@ impl http_body::Body for Stream {
             if batch.missed > 0 {
                 self.channel.lagged(Protocol::HttpFlv);
             }
-            // The last of them is written after the others.
-            if let (Some(viewer), Some(shown), Some(last)) =
-                (&self.viewer, batch.shown, batch.chunks.last_mut())
-            {
-                *last = viewer.saw_when_written(std::mem::take(last), shown);
+            let Self { reader, viewer, .. } = &mut *self;
+            if let Some(viewer) = viewer {
+                // The last of them is written after the others.
+                if let (Some(shown), Some(last)) = (batch.shown, batch.chunks.last_mut()) {
+                    *last = viewer.saw_when_written(std::mem::take(last), shown);
+                }
+                reader.follow::<FlvTags>(viewer);
             }
             if batch.ended {
                 self.viewer = None;

@@ -1,6 +1,7 @@
 //! From a channel to a viewer.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -9,8 +10,9 @@ use super::connection::{Connection, Ended};
 use super::play::{PLAY_STREAM, RtmpMedia};
 use super::server::Shared;
 use super::wire::{Event, PlayEnd, PlayRefusal, ServerSession, StreamRequest};
+use crate::http::ClientAddress;
 use crate::hub::{Channel, Protocol, Rendition, SubscribeError, Viewer, WireReader};
-use crate::media::{ChannelName, Codec};
+use crate::media::{About, ChannelName, Codec, Cohort};
 
 /// What a viewer's socket may hold that is not on its way yet: beyond it the viewer's place in memory counts, not the
 /// kernel's queue, so that one who is slow skips to the newest keyframe instead of hearing old news.
@@ -25,14 +27,16 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<(), Ended> {
     let name = request.address.stream.parse::<ChannelName>().ok();
     let channel = name.and_then(|name| shared.context.hub.channel(&name));
+    let cohort =
+        Arc::new(shared.context.cohort(&about(request), ClientAddress(peer.ip().to_canonical()), None));
     let description = match &channel {
         None => "there is no such channel".to_owned(),
-        Some(channel) => match reader(channel, request).await {
+        Some(channel) => match reader(channel, &cohort, request).await {
             Ok(reader) => {
-                let viewer = channel.viewer(Protocol::Rtmp);
+                let viewer = channel.viewer_of(reader.rendition(), Protocol::Rtmp, Arc::clone(&cohort));
                 tracing::debug!(channel = %channel.name(), %peer, "viewer came in over RTMP");
                 connection.session.accept_play();
-                return play(connection, channel, request, reader, viewer).await;
+                return play(connection, channel, &cohort, request, reader, viewer).await;
             }
             Err(error) => error.to_string(),
         },
@@ -43,17 +47,29 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     Ok(())
 }
 
+/// What the address says of the viewer.
+fn about(request: &StreamRequest) -> About {
+    let said = |key: &str| request.address.parameter(key).map(str::to_owned);
+    About { lang: said("lang"), device: said("device"), consent: said("consent"), tags: said("tags") }
+}
+
 /// The programme as this player takes it.
-async fn reader(channel: &Channel, request: &StreamRequest) -> Result<WireReader, SubscribeError> {
+async fn reader(
+    channel: &Channel,
+    cohort: &Cohort,
+    request: &StreamRequest,
+) -> Result<WireReader, SubscribeError> {
+    let variant = channel.variant_of(cohort);
     match request.capabilities.takes_audio("Opus") {
-        true => channel.wire::<RtmpMedia>(Rendition::PROGRAM),
-        false => channel.wire_without::<RtmpMedia>(0, Codec::Opus, Codec::Aac).await,
+        true => channel.wire::<RtmpMedia>(Rendition::Program { variant }),
+        false => channel.wire_without::<RtmpMedia>(variant, Codec::Opus, Codec::Aac).await,
     }
 }
 
 async fn play<S: AsyncRead + AsyncWrite + Unpin>(
     mut connection: Connection<S, ServerSession>,
     channel: &Channel,
+    cohort: &Cohort,
     request: &StreamRequest,
     mut wire: WireReader,
     viewer: Viewer,
@@ -75,6 +91,7 @@ async fn play<S: AsyncRead + AsyncWrite + Unpin>(
                 if let Some(shown) = batch.shown {
                     viewer.saw(shown);
                 }
+                wire.follow::<RtmpMedia>(&viewer);
                 if batch.ended {
                     // Whoever still hears the last words watches nothing any more.
                     drop(viewer);
@@ -92,7 +109,7 @@ async fn play<S: AsyncRead + AsyncWrite + Unpin>(
                 Event::Pause(pause) => {
                     paused = pause;
                     // Live goes on without the viewer: when he comes back, he begins at the newest keyframe.
-                    if let Ok(newest) = reader(channel, request).await {
+                    if let Ok(newest) = reader(channel, cohort, request).await {
                         wire = newest;
                     }
                 }

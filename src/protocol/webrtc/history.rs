@@ -20,6 +20,15 @@ pub struct Packet {
     pub follows_gap: bool,
 }
 
+impl Packet {
+    /// Whether both say the same of the same moment.
+    pub fn is_the_same(&self, other: &Self) -> bool {
+        (self.ticks, self.keyframe, self.payload.marker)
+            == (other.ticks, other.keyframe, other.payload.marker)
+            && self.payload.bytes == other.payload.bytes
+    }
+}
+
 /// Packets by their index, which rises by one a packet and never begins again.
 #[derive(Debug)]
 pub struct History {
@@ -80,6 +89,18 @@ impl History {
     /// The index that the next packet will have.
     pub fn end(&self) -> u64 {
         self.first + self.packets.len() as u64
+    }
+
+    /// The index behind the last packet of this time.
+    pub fn end_of(&self, ticks: i64) -> Option<u64> {
+        let back = self.packets.iter().rposition(|packet| packet.ticks == ticks)?;
+        Some(self.first + back as u64 + 1)
+    }
+
+    /// The index of the first packet that is later than this time.
+    pub fn after(&self, ticks: i64) -> Option<u64> {
+        let place = self.packets.iter().position(|packet| packet.ticks > ticks)?;
+        Some(self.first + place as u64)
     }
 
     /// The newest packet.

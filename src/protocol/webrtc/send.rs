@@ -133,6 +133,41 @@ impl Cursor {
         self.stretch(history.end(), CatchUp::default());
     }
 
+    /// Goes on in another history, behind the frame there that is the same as the newest one sent; `false` when there is none, or
+    /// something of that frame is still to be sent. What was sent is found in the new one as far back as both are the same.
+    pub fn go_over(&mut self, from: &History, to: &History) -> bool {
+        let (Some(next), Some(stretch)) = (self.next, self.stretches.back()) else { return false };
+        let Some(newest) = next.checked_sub(1).and_then(|newest| from.get(newest)) else { return false };
+        let is_whole = from.get(next).is_none_or(|after| after.frame != newest.frame);
+        let Some(there) =
+            to.end_of(newest.ticks).filter(|_| is_whole && newest.frame >= stretch.catch_up.live)
+        else {
+            return false;
+        };
+        let same = |back: &u64| {
+            let packets = from.get(next.wrapping_sub(*back)).zip(to.get(there.wrapping_sub(*back)));
+            packets
+                .is_some_and(|(here, there)| here.is_the_same(there) && here.frame >= stretch.catch_up.live)
+        };
+        let count = (1..=self.wire - stretch.wire).take_while(same).count() as u64;
+        let before = next.checked_sub(count + 1).and_then(|before| from.get(before));
+        // Of half a frame nothing can be said.
+        if count == 0 || before.is_some_and(|before| before.frame == newest.frame) {
+            return false;
+        }
+        let sent = Stretch { wire: self.wire - count, packet: there - count, catch_up: CatchUp::default() };
+        self.stretches = VecDeque::from([sent]);
+        (self.seen, self.next) = (None, Some(there));
+        true
+    }
+
+    /// Goes on in another history with what is later than what was sent, for tracks in which every packet can be decoded.
+    pub fn go_over_live(&mut self, to: &History) {
+        let next = self.sent.and_then(|sent| to.after(sent)).unwrap_or_else(|| to.end());
+        self.stretches.clear();
+        self.stretch(next, CatchUp::default());
+    }
+
     /// Whether the viewer has a place to go on from.
     pub const fn is_started(&self) -> bool {
         self.next.is_some()
@@ -349,6 +384,61 @@ mod tests {
             push(&mut history, frame, 10);
         }
         assert!(cursor.next(&history).is_none() && !cursor.is_started());
+    }
+
+    #[test]
+    fn a_viewer_goes_over_behind_a_frame_that_both_have_and_what_he_lost_is_found_there() {
+        let (mut one, mut other) = (history(40, 10), history(0, 10));
+        let mut cursor = Cursor::default();
+        cursor.begin(&one, FRAME);
+        let mut sent = drain(&mut cursor, &one);
+        assert!(!cursor.go_over(&one, &other), "there is nothing yet");
+        // Two more packets at first, and other pictures up to the 35th frame.
+        other.push([Payload { bytes: Bytes::from_static(b"x"), marker: true }], -FRAME, true);
+        for frame in 0..35 {
+            other.push([Payload { bytes: Bytes::from_static(b"other"), marker: true }], frame * FRAME, false);
+        }
+        assert!(!cursor.go_over(&one, &other));
+        (35..39).for_each(|frame| push(&mut other, frame, 10));
+        assert!(!cursor.go_over(&one, &other), "it has not come so far");
+        push(&mut other, 39, 10);
+        for history in [&mut one, &mut other] {
+            push(history, 40, 10);
+        }
+        let half = cursor.next(&one).unwrap();
+        sent.push((half.wire, half.packet.frame, half.ticks));
+        assert!(!cursor.go_over(&one, &other), "half a frame is to be sent yet");
+        sent.extend(drain(&mut cursor, &one));
+        assert!(cursor.go_over(&one, &other));
+        (41..43).for_each(|frame| push(&mut other, frame, 10));
+        let next: Vec<_> =
+            drain(&mut cursor, &other).iter().map(|(wire, _, ticks)| (*wire, *ticks)).collect();
+        let wire = sent.last().unwrap().0 + 1;
+        let packets = [(41, 0), (41, 1), (42, 2), (42, 3)];
+        assert_eq!(next, packets.map(|(frame, packet)| (wire + packet, frame * FRAME)));
+        assert_eq!(cursor.seen(), Some((41 * FRAME, 42 * FRAME)), "of this one he has seen nothing before");
+        for (wire, frame, ticks) in sent.into_iter().rev() {
+            match cursor.sent(wire, &other) {
+                // What was sent to start the decoder had other times.
+                None => assert!(frame <= 39),
+                Some(again) => assert_eq!((again.ticks, again.packet.ticks), (ticks, frame as i64 * FRAME)),
+            }
+        }
+    }
+
+    #[test]
+    fn sound_goes_over_to_what_is_later() {
+        let (mut one, mut other) = (history(0, 1), history(0, 1));
+        let mut cursor = Cursor::default();
+        cursor.begin_live(&one);
+        (0..5).for_each(|frame| push(&mut one, frame, 1));
+        drain(&mut cursor, &one);
+        (3..7).for_each(|frame| push(&mut other, frame, 1));
+        cursor.go_over_live(&other);
+        let ticks: Vec<_> = drain(&mut cursor, &other).iter().map(|(_, _, ticks)| ticks / FRAME).collect();
+        assert_eq!(ticks, [5, 5, 6, 6]);
+        cursor.go_over_live(&history(0, 1));
+        assert!(cursor.is_started() && cursor.next(&other).is_none());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::outlet::{Outlet, Path};
 use super::peer::Negotiated;
 use super::relay::Lane;
 use super::send::{Cursor, Outgoing};
+use super::shard::RelayKey;
 use super::srtp::{Opener, Sealer};
 use crate::format::rtp::rtcp::{self, Packet as Rtcp, SenderInfo};
 use crate::format::rtp::{Extension, Header, RedHeader, ntp};
@@ -40,6 +41,10 @@ pub(super) struct Viewer {
     pub destination: Option<Path>,
     /// He is among those who get more at the next pace.
     pub is_paced: bool,
+    /// The stream that he goes over to as soon as he can.
+    pub goal: Option<RelayKey>,
+    /// The variant of the programme that he gets.
+    variant: u8,
     sealer: Sealer,
     opener: Opener,
     video: Option<Track>,
@@ -119,12 +124,15 @@ impl Viewer {
         opener: Opener,
         video: Option<Negotiated>,
         audio: Option<Negotiated>,
+        variant: u8,
         counted: hub::Viewer,
         now: Instant,
     ) -> Self {
         Self {
             destination: None,
             is_paced: false,
+            goal: None,
+            variant,
             sealer,
             opener,
             video: video.map(Track::new),
@@ -137,6 +145,26 @@ impl Viewer {
         }
     }
 
+    /// The variant of the programme that he is to get, if he gets another.
+    pub fn goes_over(&self) -> Option<u8> {
+        self.counted.goes_over()
+    }
+
+    /// Goes over to another variant, if it has the picture that he was sent last; `false` when it has not.
+    pub fn go_over(&mut self, from: Lanes<'_>, to: Lanes<'_>, variant: u8) -> bool {
+        let (Some(track), Some(here), Some(there)) = (&mut self.video, from.video, to.video) else {
+            return false;
+        };
+        if !track.cursor.go_over(&here.history, &there.history) {
+            return false;
+        }
+        if let (Some(track), Some(there)) = (&mut self.audio, to.audio) {
+            track.cursor.go_over_live(&there.history);
+        }
+        self.variant = variant;
+        true
+    }
+
     /// Sends what the viewer lacks, at most `budget` packets of video.
     pub fn pump(&mut self, lanes: Lanes<'_>, outlet: &mut Outlet, budget: usize, now: Instant) -> Pumped {
         let pumped = self.send(lanes, outlet, budget, now);
@@ -145,7 +173,7 @@ impl Viewer {
             && let Some((first, newest)) = track.cursor.seen()
         {
             let [since, until] = [first, newest].map(|ticks| MediaTime::from_ticks(ticks, lane.clock_rate));
-            self.counted.saw(Shown { since: Some(since), until, variant: 0 });
+            self.counted.saw(Shown { since: Some(since), until, variant: self.variant });
         }
         pumped
     }

@@ -16,11 +16,11 @@ use super::events::Events;
 use super::offer::{Offer, Role};
 use super::relay::{Agreed, is_carried};
 use super::server::Shared;
-use super::shard::Purpose;
+use super::shard::{Purpose, Watcher};
 use super::signalling::{self, SDP};
-use crate::http::{ApiError, Connection, Streaming};
+use crate::http::{ApiError, ClientAddress, ClientCountry, Connection, Streaming};
 use crate::hub::{Channel, Rendition};
-use crate::media::{Codec, Kind, Track};
+use crate::media::{About, Codec, Kind, Track};
 
 /// `/whep/CHANNEL` and the sessions below it.
 pub(super) fn router(shared: &Arc<Shared>) -> Router {
@@ -36,25 +36,33 @@ async fn watch(
     Path(name): Path<String>,
     Query(asked): Query<Asked>,
     Extension(connection): Extension<Connection>,
+    Extension(address): Extension<ClientAddress>,
+    country: Option<Extension<ClientCountry>>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let channel = signalling::channel(&shared, &name)?;
     let offer = signalling::read_offer(&headers, &body, Role::Viewer)?;
     let page = asked.session.and_then(|word| shared.context.pages.verify(&word, channel.name()));
+    let cohort = shared.context.cohort(&asked.about, address, country.map(|Extension(country)| country));
     let of = match (page, asked.feed) {
         (Some(_), None | Some(Feed::Source)) => Rendition::Source,
-        (Some(_), Some(Feed::Program)) | (None, _) => Rendition::PROGRAM,
+        (Some(_), Some(Feed::Program)) | (None, _) => {
+            Rendition::Program { variant: channel.variant_of(&cohort) }
+        }
     };
     let watched = choose(&channel, &offer, of).inspect_err(|_| shared.metrics.refused("stream"))?;
-    let purpose = Purpose::Watch(watched.agreed, watched.rendition, page);
+    let watcher = Watcher { cohort: Arc::new(cohort), page };
+    let purpose = Purpose::Watch(watched.agreed, watched.rendition, watcher);
     let offer = Some(offer).filter(|_| watched.is_offered);
     signalling::open(&shared, connection.peer(), channel, offer, purpose).await
 }
 
-/// What a page says of itself.
+/// What a viewer says of himself, and his page of itself.
 #[derive(Deserialize)]
 struct Asked {
+    #[serde(flatten)]
+    about: About,
     /// Its word: it draws overlays itself, and gets the picture without them.
     session: Option<String>,
     /// The same page where it cannot draw them wants the programme: it is known all the same, so that an overlay that was displayed

@@ -5,6 +5,7 @@
 
 mod sessions;
 mod streams;
+mod variants;
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
@@ -35,7 +36,7 @@ use super::viewer::Viewer;
 use crate::clock;
 use crate::context::Life;
 use crate::hub::{Channel, Rendition, Subscriber};
-use crate::media::ChannelName;
+use crate::media::{ChannelName, Cohort};
 use crate::net::udp::Inbox;
 
 /// Datagrams from other shards that may wait.
@@ -76,8 +77,17 @@ pub(super) struct Open {
 pub(super) enum Purpose {
     /// To put the channel on the air.
     Publish,
-    /// To watch this rendition in these codecs; by a page that is known by this number, if by any.
-    Watch(Agreed, Rendition, Option<u64>),
+    /// To watch.
+    Watch(Agreed, Rendition, Watcher),
+}
+
+/// Who watches.
+#[derive(Clone, Debug)]
+pub(super) struct Watcher {
+    /// What is known of him.
+    pub cohort: Arc<Cohort>,
+    /// The number that his page is known by, if it is.
+    pub page: Option<u64>,
 }
 
 /// A datagram that arrived at another shard.
@@ -123,7 +133,8 @@ pub(super) struct Settings {
     pub running: CancellationToken,
 }
 
-type RelayKey = (ChannelName, Rendition, Agreed);
+/// A stream that viewers of a shard watch.
+pub(super) type RelayKey = (ChannelName, Rendition, Agreed);
 
 struct Shard {
     settings: Settings,
@@ -168,7 +179,7 @@ struct Session {
 enum Side {
     Publishing,
     Publisher(Box<Publisher>),
-    Watching(RelayKey, Option<u64>),
+    Watching(RelayKey, Watcher),
     Viewer(RelayKey, Box<Viewer>),
 }
 

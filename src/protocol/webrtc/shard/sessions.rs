@@ -54,13 +54,13 @@ impl Shard {
         }
         let side = match purpose {
             Purpose::Publish => Side::Publishing,
-            Purpose::Watch(agreed, rendition, page) => {
+            Purpose::Watch(agreed, rendition, watcher) => {
                 let key = (channel.name().clone(), rendition, agreed);
                 if let Err(error) = self.use_relay(&key, &channel) {
                     self.settings.registry.remove(&id);
                     return Err(OpenError::Stream(error));
                 }
-                Side::Watching(key, page)
+                Side::Watching(key, watcher)
             }
         };
         let place = self.vacant.pop().unwrap_or(self.sessions.len());
@@ -101,7 +101,7 @@ impl Shard {
     }
 
     /// Makes sure that the stream is being read.
-    fn use_relay(&mut self, key: &RelayKey, channel: &Arc<Channel>) -> Result<(), SubscribeError> {
+    pub(super) fn use_relay(&mut self, key: &RelayKey, channel: &Arc<Channel>) -> Result<(), SubscribeError> {
         if let Some(relay) = self.relays.get_mut(key) {
             relay.users += 1;
             return Ok(());
@@ -278,8 +278,10 @@ impl Shard {
     /// Ends a session and everything that was its own.
     pub(super) fn close(&mut self, place: usize, reason: &'static str) {
         let Some(mut session) = self.sessions.get_mut(place).and_then(Option::take) else { return };
+        let mut goal = None;
         if let Side::Viewer(_, viewer) = &mut session.side {
             viewer.goodbye(&mut self.outlet);
+            goal = viewer.goal.take();
         }
         session.peer.close();
         let outlet = &mut self.outlet;
@@ -288,6 +290,9 @@ impl Shard {
         });
         if let Side::Watching(key, _) | Side::Viewer(key, _) = &session.side {
             self.leave_relay(key, place);
+        }
+        if let Some(goal) = goal {
+            self.leave_relay(&goal, place);
         }
         self.behind.retain(|behind| *behind != place);
         for path in session.paths.drain(..) {
@@ -330,7 +335,7 @@ impl Shard {
         }
     }
 
-    fn leave_relay(&mut self, key: &RelayKey, place: usize) {
+    pub(super) fn leave_relay(&mut self, key: &RelayKey, place: usize) {
         let Some(relay) = self.relays.get_mut(key) else { return };
         relay.viewers.retain(|viewer| *viewer != place);
         relay.users -= 1;

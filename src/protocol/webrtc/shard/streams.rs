@@ -1,6 +1,5 @@
 //! What sessions send and get: streams to viewers, frames from publishers, keyframes on demand.
 
-use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use str0m::format::CodecSpec;
@@ -12,7 +11,7 @@ use super::super::registry::SessionId;
 use super::super::relay::{Agreed, Effect};
 use super::super::srtp::{Opener, Sealer};
 use super::super::viewer::{Pumped, Viewer};
-use super::{BURST, PACE, RelayKey, Session, Shard, Side};
+use super::{BURST, PACE, RelayKey, Session, Shard, Side, Watcher};
 use crate::codec::h264;
 use crate::hub::{Dismissal, Item, Protocol, Subscriber};
 use crate::media::{Codec, Kind, MediaTime};
@@ -27,9 +26,9 @@ impl Shard {
         session.deadline = now + self.settings.config.idle_timeout;
         match &session.side {
             Side::Publishing => self.go_on_air(place, now),
-            Side::Watching(key, page) => {
-                let (key, page) = (key.clone(), *page);
-                self.join(place, key, page, now);
+            Side::Watching(key, watcher) => {
+                let (key, watcher) = (key.clone(), watcher.clone());
+                self.join(place, key, watcher, now);
             }
             // The library tells of a connection once.
             Side::Publisher(_) | Side::Viewer(..) => {}
@@ -56,7 +55,7 @@ impl Shard {
         }
     }
 
-    fn join(&mut self, place: usize, key: RelayKey, page: Option<u64>, now: Instant) {
+    fn join(&mut self, place: usize, key: RelayKey, watcher: Watcher, now: Instant) {
         let Some(session) = self.sessions.get_mut(place).and_then(Option::as_mut) else { return };
         let Some(relay) = self.relays.get_mut(&key) else { return self.close(place, "ended") };
         let sealed = session
@@ -71,11 +70,11 @@ impl Shard {
             session.peer.negotiated(codec, |spec| preference(spec, codec, profile))
         };
         let (video, audio) = (negotiated(video), negotiated(audio));
-        let counted = session.channel.viewer_of(&key.1, Protocol::WebRtc, Arc::default());
-        if let Some(page) = page {
+        let counted = session.channel.viewer_of(&key.1, Protocol::WebRtc, watcher.cohort);
+        if let Some(page) = watcher.page {
             counted.identify(page);
         }
-        let mut viewer = Box::new(Viewer::new(sealer, opener, video, audio, counted, now));
+        let mut viewer = Box::new(Viewer::new(sealer, opener, video, audio, key.1.variant(), counted, now));
         viewer.destination = session.paths.last().copied();
         session.side = Side::Viewer(key, viewer);
         relay.viewers.push(place);
@@ -99,8 +98,12 @@ impl Shard {
         }
         if effect == Effect::GoOn {
             let mut is_keyframe_awaited = false;
+            let mut on_their_way = Vec::new();
             for &place in &viewers {
                 is_keyframe_awaited |= self.pump(place, now) == Pumped::Waiting;
+                if self.is_on_his_way(place) {
+                    on_their_way.push(place);
+                }
             }
             if let Some(relay) = self.relays.get_mut(key) {
                 relay.viewers = viewers;
@@ -109,8 +112,10 @@ impl Shard {
                     relay.channel.request_keyframe();
                 }
             }
+            on_their_way.into_iter().for_each(|place| self.go_over(place));
         } else {
             let reason = if effect == Effect::Ended { "ended" } else { "renegotiate" };
+            self.give_up_goal(key);
             for place in self.users(key) {
                 self.close(place, reason);
             }
