@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::splice::Limits;
 use crate::av::worker::ipc::{MAX_IMAGE, MAX_SPRITE_FRAMES};
+use crate::hub::MAX_VARIANTS;
 use crate::setting;
 
 /// `[overlay]` of the configuration.
@@ -40,6 +41,8 @@ pub struct Config {
     /// A hand-over to a worker that takes longer is given up, and the slot with it.
     #[serde(with = "setting::duration")]
     pub hand_over_timeout: Duration,
+    /// The most variants of a programme that are burned in at one time, for groups of viewers who are shown different overlays.
+    pub variants: u8,
     /// The most slots of one channel that are not over.
     pub max_waiting: usize,
     /// How many slots that are over can still be asked about, over all channels.
@@ -59,6 +62,7 @@ impl Default for Config {
             max_ahead: Duration::from_secs(600),
             stall_timeout: Duration::from_millis(700),
             hand_over_timeout: Duration::from_secs(2),
+            variants: 2,
             max_waiting: 16,
             remembered: 10_000,
         }
@@ -77,6 +81,9 @@ impl Config {
         }
         if self.min_duration.is_zero() || self.min_duration > self.max_duration {
             problems.push(("min_duration", "more than 0s and no more than max_duration".to_owned()));
+        }
+        if !(1..=MAX_VARIANTS).contains(&self.variants) {
+            problems.push(("variants", format!("1 to {MAX_VARIANTS}")));
         }
         if self.stall_timeout < Duration::from_millis(100) {
             problems.push(("stall_timeout", "no worker answers in less than 100ms".to_owned()));

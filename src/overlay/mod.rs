@@ -7,14 +7,18 @@
 //! | [`slots`] | ≈ which slots may be, and what has become of them |
 //! | [`Overlays`] | takes slots on, and has them drawn |
 //! | `image` | the creative: decoded by a worker |
-//! | `driver` | a channel's programme, while somebody has a slot there |
+//! | `driver` | a channel's slots that wait for their time |
+//! | `engagement` | its programme, while it is written |
+//! | `sharing` | ≈ one worker for the splicers of all variants |
 
 mod config;
 mod driver;
+mod engagement;
 mod image;
 mod metrics;
 mod overlays;
 pub mod placement;
+mod sharing;
 pub mod slots;
 pub mod splice;
 

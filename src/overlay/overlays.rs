@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::sync::{broadcast, mpsc};
 
 use super::Config;
-use super::driver::{Command, Driver, Pending};
+use super::driver::{Command, Driver, Expected, Pending};
 use super::image::{self, Image, Memory};
 use super::metrics::Metrics;
 use super::placement::Format;
@@ -36,6 +36,8 @@ pub struct Wanted {
     pub start: Option<MediaTime>,
     /// How long it is to be on.
     pub duration: Duration,
+    /// In which variant of the programme; `None` for all.
+    pub variant: Option<u8>,
 }
 
 /// An overlay that somebody wants to see.
@@ -158,18 +160,19 @@ impl Overlays {
         let status = channel.status();
         let (broadcast, newest) = channel.newest().filter(|_| status.live).ok_or(AskError::Offline)?;
         let canvas = canvas(&status.tracks)?;
-        let Wanted { format, start, duration } = wanted;
+        let Wanted { format, start, duration, variant } = wanted;
         if format.place(canvas, canvas).is_none() {
             return Err(AskError::TooSmall(Format::MIN_SIDE));
         }
-        let asked = NewSlot { channel: channel.name().clone(), broadcast, format, start, duration };
+        let channel_name = channel.name().clone();
+        let asked = NewSlot { channel: channel_name, broadcast, format, start, duration, variant };
         let id = self.slots().ask(asked, newest, clock::wall())?;
         let (overlays, channel) = (self.clone(), Arc::clone(channel));
         let reserved = Reserved { overlays, channel, id, broadcast, wanted, canvas, shown: false };
         if start.is_none_or(|start| start <= newest + LEAD) {
             // By the time that it is known what is shown, a worker has caught up with the source.
             let until = clock::monotonic() + self.0.config.image_time + IMAGE_GRACE;
-            self.tell(&reserved.channel, Command::Expect(id, until));
+            self.tell(&reserved.channel, Command::Expect(Expected { id, variant, until }));
         }
         Ok(reserved)
     }
@@ -229,6 +232,11 @@ impl Overlays {
                 tracing::info!(%channel, overlay = id.0, ?shown, why = why.label(), "overlay over");
             }
         }
+    }
+
+    /// The most variants of a programme that are burned in at one time.
+    pub fn variants(&self) -> u8 {
+        self.0.config.variants
     }
 
     pub(super) fn limits(&self) -> Limits {
@@ -306,9 +314,9 @@ impl Reserved {
     /// Has an image shown in the slot.
     pub fn show(mut self, image: Image) -> OverlayId {
         self.shown = true;
-        let Wanted { format, start, duration } = self.wanted;
+        let Wanted { format, start, duration, variant } = self.wanted;
         let ask = Ask { id: self.id, start, duration: duration.into() };
-        let pending = Pending { ask, broadcast: self.broadcast, format, image };
+        let pending = Pending { ask, variant, broadcast: self.broadcast, format, image };
         self.overlays.tell(&self.channel, Command::Ask(pending));
         self.id
     }

@@ -22,6 +22,8 @@ pub struct NewSlot {
     pub start: Option<MediaTime>,
     /// How long it is to be on.
     pub duration: Duration,
+    /// In which variant of the programme; `None` for all.
+    pub variant: Option<u8>,
 }
 
 /// A slot and its trace.
@@ -170,7 +172,8 @@ impl Slots {
         let mut waiting = 0;
         for other in self.of(&slot.asked.channel) {
             let (from, until) = other.span();
-            if from < end && start < until {
+            let is_beside = slot.asked.variant.zip(other.asked.variant).is_some_and(|(a, b)| a != b);
+            if !is_beside && from < end && start < until {
                 return Err(Refusal::Overlaps { other: other.id });
             }
             waiting += 1;
@@ -246,6 +249,7 @@ mod tests {
             format: Format::Corner,
             start: start.map(MediaTime::from_millis),
             duration: Duration::from_millis(millis),
+            variant: None,
         }
     }
 
@@ -270,6 +274,20 @@ mod tests {
         assert!(ask(&mut slots, Some(65_000), 5_000).is_ok());
         let elsewhere = new("garden", Some(70_000), 5_000);
         assert!(slots.ask(elsewhere, MediaTime::from_millis(60_000), UNIX_EPOCH).is_ok());
+    }
+
+    #[test]
+    fn slots_of_different_variants_are_beside_one_another_and_one_for_all_is_beside_none() {
+        let mut slots = slots();
+        let mut ask = |variant| {
+            let asked = NewSlot { variant, ..new("kitchen", Some(70_000), 10_000) };
+            slots.ask(asked, MediaTime::from_millis(60_000), UNIX_EPOCH)
+        };
+        let first = ask(Some(0)).unwrap();
+        assert!(ask(Some(1)).is_ok());
+        for variant in [Some(0), None] {
+            assert_eq!(ask(variant), Err(Refusal::Overlaps { other: first }));
+        }
     }
 
     #[test]

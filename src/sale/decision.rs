@@ -197,6 +197,7 @@ impl Job {
                 format: self.slot.format,
                 start: Some(self.slot.cue.start),
                 duration: millis(self.slot.cue.duration),
+                variant: None,
             };
             match inner.overlays.reserve(&self.channel, wanted) {
                 Ok(place) => {

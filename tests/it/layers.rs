@@ -73,6 +73,7 @@ const PURE: &[&str] = &[
     "hub/timeline.rs",
     "hub/tracks.rs",
     "overlay/placement.rs",
+    "overlay/sharing.rs",
     "overlay/slots.rs",
     "overlay/splice",
     "impression",

@@ -54,6 +54,7 @@ pub(super) async fn read(mut form: Multipart, max_image: usize) -> Result<Reques
         format: format.ok_or_else(|| lacks(FORMATS))?,
         duration: duration.ok_or_else(|| lacks("duration_ms: how long it is to be on"))?,
         start,
+        variant: None,
     };
     Ok(Request { wanted, image })
 }

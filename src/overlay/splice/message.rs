@@ -57,6 +57,8 @@ pub enum Order {
     },
     /// The worker is of no more use, whatever it does.
     Drop,
+    /// The same, because it does not do its work, or is lost.
+    Abandon,
 }
 
 /// What has become of the worker that was started last.

@@ -182,6 +182,12 @@ impl Splicer {
         }
     }
 
+    fn abandon_worker(&mut self) {
+        if self.worker.take().is_some() {
+            self.outputs.push_back(Output::Worker(Order::Abandon));
+        }
+    }
+
     /// The worker has caught up.
     fn ready(&mut self) {
         let by = self.order.newest().unwrap_or_default() + LEAD;
@@ -258,7 +264,7 @@ impl Splicer {
 
     /// The worker is lost: another takes its place if it can.
     pub(super) fn lost(&mut self, now: Instant) {
-        self.drop_worker();
+        self.abandon_worker();
         self.losses += 1;
         self.obstruct(Why::WorkerLost);
         match mem::replace(&mut self.state, State::Pass) {

@@ -107,7 +107,7 @@ impl Rig {
         while let Some(output) = self.splicer.poll() {
             match output {
                 Output::Route(item) => self.programme.push(item),
-                Output::Worker(Order::Drop) => self.session = None,
+                Output::Worker(Order::Drop | Order::Abandon) => self.session = None,
                 Output::Worker(Order::Start(track)) => {
                     let job = Job::BurnIn(BurnIn { encoding: Encoding::default() });
                     let session = self.workers.give(job).expect("room");
@@ -146,7 +146,7 @@ impl Rig {
                 self.stopping = true;
                 ToWorker::Stop { before }
             }
-            Order::Start(_) | Order::Drop => unreachable!("handled"),
+            Order::Start(_) | Order::Drop | Order::Abandon => unreachable!("handled"),
         }
     }
 }

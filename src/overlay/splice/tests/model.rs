@@ -131,7 +131,7 @@ impl Model {
                 self.over = true;
                 out.push(Report::Ended);
             }
-            Order::Start(_) | Order::Drop => unreachable!("the stage sees to that"),
+            Order::Start(_) | Order::Drop | Order::Abandon => unreachable!("the stage sees to that"),
         }
         if matches!(self.failure, Some(Failure::Lies(after)) if self.frames > after) {
             for report in &mut out {

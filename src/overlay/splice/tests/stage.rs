@@ -152,7 +152,7 @@ impl Stage {
                     self.started += 1;
                     self.worker = Some(Model::new(&track, self.depth, failure, self.now, &mut self.random));
                 }
-                Output::Worker(Order::Drop) => {
+                Output::Worker(Order::Drop | Order::Abandon) => {
                     assert!(self.worker.take().is_some(), "there is one to drop");
                 }
                 Output::Worker(order) => {
