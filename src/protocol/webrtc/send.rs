@@ -437,8 +437,9 @@ mod tests {
         cursor.go_over_live(&other);
         let ticks: Vec<_> = drain(&mut cursor, &other).iter().map(|(_, _, ticks)| ticks / FRAME).collect();
         assert_eq!(ticks, [5, 5, 6, 6]);
-        cursor.go_over_live(&history(0, 1));
-        assert!(cursor.is_started() && cursor.next(&other).is_none());
+        let empty = history(0, 1);
+        cursor.go_over_live(&empty);
+        assert!(cursor.is_started() && cursor.next(&empty).is_none());
     }
 
     #[test]
