@@ -14,7 +14,7 @@ use super::placement::Format;
 use super::splice::{Ask, LEAD, Order, Output, Report, Shown, SlotEvent, Splicer, Why};
 use crate::av::worker::Session;
 use crate::av::worker::ipc::{
-    BurnIn, Encoding, FromWorker, Job, Overlay, OverlayId, Size, Squeeze, ToWorker,
+    BurnIn, Encoding, FromWorker, Job, OutputId, Overlay, OverlayId, Size, Squeeze, ToWorker,
 };
 use crate::clock;
 use crate::hub::{Channel, Item, Program};
@@ -24,6 +24,8 @@ use crate::media::{MediaTime, Track};
 const AHEAD: MediaTime = MediaTime::from_millis(1000);
 /// Where neither picture nor sprite are.
 const BACKGROUND: [u8; 3] = [0, 0, 0];
+/// The worker's one output: the programme.
+const OUTPUT: OutputId = OutputId(0);
 
 /// What a driver is told.
 #[derive(Debug)]
@@ -329,12 +331,12 @@ impl<'a> Engagement<'a> {
             }
             Order::Frame(frame) => ToWorker::Frame(frame),
             Order::Overlay { id, start, end } => match self.overlay(id, start, end) {
-                Some(overlay) => ToWorker::Overlay(overlay),
+                Some(overlay) => ToWorker::Overlay { output: OUTPUT, overlay },
                 // The picture has become too small for it.
                 None => return self.splicer.cancel(id),
             },
-            Order::Cancel { id, at } => ToWorker::Cancel { id, at },
-            Order::Cut { dts, pts } => ToWorker::Cut { dts, pts },
+            Order::Cancel { id, at } => ToWorker::Cancel { output: OUTPUT, id, at },
+            Order::Cut { dts, pts } => ToWorker::Cut { output: OUTPUT, dts, pts },
             Order::Stop { before } => ToWorker::Stop { before },
         };
         self.send(message);
@@ -349,6 +351,7 @@ impl<'a> Engagement<'a> {
             Ok(session) => {
                 self.worker = Some(session);
                 self.send(ToWorker::Track(track.clone()));
+                self.send(ToWorker::Open { output: OUTPUT });
             }
             Err(reason) => {
                 tracing::warn!(channel = %self.driver.channel.name(), %reason, "no worker for an overlay");
@@ -376,12 +379,16 @@ impl<'a> Engagement<'a> {
 /// What the worker says next.
 async fn report(worker: &mut Option<Session>) -> Report {
     let Some(worker) = worker else { return pending().await };
-    match worker.reports.next().await {
-        Ok(FromWorker::Track(track)) => Report::Track(track),
-        Ok(FromWorker::Frame(frame)) => Report::Frame(frame),
-        Ok(FromWorker::Progress { dts }) => Report::Progress { dts },
-        Ok(FromWorker::Ended) => Report::Ended,
-        Ok(_) | Err(_) => Report::Lost,
+    loop {
+        return match worker.reports.next().await {
+            Ok(FromWorker::OutputTrack { track, .. }) => Report::Track(track),
+            Ok(FromWorker::OutputFrame { frame, .. }) => Report::Frame(frame),
+            Ok(FromWorker::Progress { dts }) => Report::Progress { dts },
+            // The end of its only output is the worker's own, which follows.
+            Ok(FromWorker::Stopped { .. }) => continue,
+            Ok(FromWorker::Ended) => Report::Ended,
+            Ok(_) | Err(_) => Report::Lost,
+        };
     }
 }
 

@@ -356,22 +356,29 @@ fn worker_messages() -> Vec<Vec<u8>> {
         max_time: Duration::from_secs(1),
     };
     let convert = Convert { video: Some(Encoding::default()), audio: Some(SoundTarget::Aac), after: time };
+    let output = OutputId(3);
     let orders = [
         ToWorker::Start(Job::Convert(convert)),
         ToWorker::Start(Job::Image(image)),
         ToWorker::Track(track(Codec::H264)),
         ToWorker::Track(track(Codec::Opus)),
         ToWorker::Frame(frame.clone()),
-        ToWorker::Overlay(overlay),
-        ToWorker::Cancel { id: OverlayId(4), at: time },
-        ToWorker::Cut { dts: time, pts: time },
+        ToWorker::Open { output },
+        ToWorker::Overlay { output, overlay },
+        ToWorker::Cancel { output, id: OverlayId(4), at: time },
+        ToWorker::Cut { output, dts: time, pts: time },
+        ToWorker::StopOutput { output, before: time },
+        ToWorker::CloseOutput { output },
         ToWorker::Keyframe,
         ToWorker::Stop { before: time },
     ];
     let hello = Hello { version: VERSION, confinement: Confinement::default(), libraries: "some".to_owned() };
     let reports = [
         FromWorker::Hello(hello),
-        FromWorker::Frame(frame),
+        FromWorker::Frame(frame.clone()),
+        FromWorker::OutputTrack { output, track: track(Codec::H264) },
+        FromWorker::OutputFrame { output, frame },
+        FromWorker::Stopped { output },
         FromWorker::Progress { dts: time },
         FromWorker::Sprite(sprite),
         FromWorker::Ended,

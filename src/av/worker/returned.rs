@@ -1,18 +1,20 @@
 //! What a worker gives, held against what it was asked for and what it was given.
 
-use super::ipc::{FromWorker, Job, SoundTarget, ToWorker};
+use std::collections::BTreeMap;
+
+use super::ipc::{FromWorker, Job, OutputId, SoundTarget, ToWorker};
 use crate::codec;
-use crate::media::{Codec, Frame, Kind, MediaTime, TrackId};
+use crate::media::{Codec, Frame, Kind, MediaTime, Track, TrackId};
 
 /// Times may be outside of those that were given by so much: delays of codecs.
 const MARGIN: MediaTime = MediaTime::from_millis(1_000);
 
-/// Frames for each that was given: 120 ms of Opus are less than six of AAC.
+/// Frames for each that was given, in each output: 120 ms of Opus are less than six of AAC.
 const FRAMES_PER_FRAME: u64 = 8;
 /// And some that were inside.
 const FRAMES_BESIDE: u64 = 256;
 
-/// Bytes a second of media time: 160 Mbit/s.
+/// Bytes a second of media time, in each output: 160 Mbit/s.
 const MOST_BYTES_PER_SECOND: u64 = 20 << 20;
 /// And what may come at once.
 const BYTES_BESIDE: u64 = 64 << 20;
@@ -27,6 +29,9 @@ pub enum Implausible {
     /// Of a track that it was not given, or did not announce.
     #[error("it gives a frame of a track that is not there")]
     UnknownTrack,
+    /// Of an output that was never opened, or has ended as it says itself.
+    #[error("it speaks of an output that is not there")]
+    UnknownOutput,
     /// A track of another codec than was asked for.
     #[error("it gives {0}")]
     WrongCodec(Codec),
@@ -47,17 +52,51 @@ pub enum Implausible {
 /// What is known of one job.
 #[derive(Debug)]
 pub struct Returned {
+    wanted: Wanted,
+    given: Given,
+    conversion: Made,
+    /// Those that were opened. One that the server has closed stays: what the worker gave before it heard of that is on its
+    /// way. One that has stopped stays to be known as such.
+    outputs: BTreeMap<OutputId, Output>,
+}
+
+/// What a job is to give.
+#[derive(Debug)]
+enum Wanted {
     /// What pictures and sound become; `None` where there is nothing to give.
-    video: Option<Codec>,
-    audio: Option<Codec>,
-    image: bool,
-    given: Vec<TrackId>,
-    lanes: Vec<Lane>,
-    /// Earliest and latest time that was given.
+    Conversion {
+        video: Option<Codec>,
+        audio: Option<Codec>,
+    },
+    Outputs,
+    Image,
+}
+
+/// What the worker was given.
+#[derive(Debug, Default)]
+struct Given {
+    tracks: Vec<TrackId>,
+    /// Earliest and latest time.
     times: Option<(MediaTime, MediaTime)>,
-    frames_given: u64,
-    frames_returned: u64,
-    bytes_returned: u64,
+    frames: u64,
+}
+
+/// One output of a burn-in.
+#[derive(Debug, Default)]
+struct Output {
+    made: Made,
+    /// It was told to stop.
+    is_to_stop: bool,
+    /// It has said so.
+    has_stopped: bool,
+}
+
+/// What came of a conversion, or of one output.
+#[derive(Debug, Default)]
+struct Made {
+    lanes: Vec<Lane>,
+    frames: u64,
+    bytes: u64,
 }
 
 #[derive(Debug)]
@@ -70,40 +109,42 @@ struct Lane {
 
 impl Returned {
     /// For such a job.
-    pub const fn new(job: &Job) -> Self {
-        let (video, audio, image) = match job {
-            Job::Convert(convert) => {
-                let audio = match convert.audio {
-                    None => None,
-                    Some(SoundTarget::Opus) => Some(Codec::Opus),
-                    Some(SoundTarget::Aac) => Some(Codec::Aac),
-                };
-                (if convert.video.is_some() { Some(Codec::H264) } else { None }, audio, false)
-            }
-            Job::BurnIn(_) => (Some(Codec::H264), None, false),
-            Job::Image(_) => (None, None, true),
+    pub fn new(job: &Job) -> Self {
+        let wanted = match job {
+            Job::Convert(convert) => Wanted::Conversion {
+                video: convert.video.map(|_| Codec::H264),
+                audio: convert.audio.map(|target| match target {
+                    SoundTarget::Opus => Codec::Opus,
+                    SoundTarget::Aac => Codec::Aac,
+                }),
+            },
+            Job::BurnIn(_) => Wanted::Outputs,
+            Job::Image(_) => Wanted::Image,
         };
-        Self {
-            video,
-            audio,
-            image,
-            given: Vec::new(),
-            lanes: Vec::new(),
-            times: None,
-            frames_given: 0,
-            frames_returned: 0,
-            bytes_returned: 0,
-        }
+        Self { wanted, given: Given::default(), conversion: Made::default(), outputs: BTreeMap::new() }
     }
 
     /// Notes what the worker is given.
     pub fn given(&mut self, order: &ToWorker) {
         match order {
-            ToWorker::Track(track) if !self.given.contains(&track.id) => self.given.push(track.id),
+            ToWorker::Track(track) if !self.given.tracks.contains(&track.id) => {
+                self.given.tracks.push(track.id);
+            }
             ToWorker::Frame(frame) => {
-                self.frames_given += 1;
-                let (earliest, latest) = self.times.unwrap_or((frame.dts, frame.pts));
-                self.times = Some((earliest.min(frame.dts), latest.max(frame.pts)));
+                self.given.frames += 1;
+                let (earliest, latest) = self.given.times.unwrap_or((frame.dts, frame.pts));
+                self.given.times = Some((earliest.min(frame.dts), latest.max(frame.pts)));
+            }
+            ToWorker::Open { output } => {
+                self.outputs.entry(*output).or_default();
+            }
+            ToWorker::StopOutput { output, .. } => {
+                if let Some(output) = self.outputs.get_mut(output) {
+                    output.is_to_stop = true;
+                }
+            }
+            ToWorker::Stop { .. } => {
+                self.outputs.values_mut().for_each(|output| output.is_to_stop = true);
             }
             _ => {}
         }
@@ -116,48 +157,78 @@ impl Returned {
     pub fn check(&mut self, report: &FromWorker) -> Result<(), Implausible> {
         match report {
             FromWorker::Track(track) => {
-                if !self.given.contains(&track.id) {
-                    return Err(Implausible::UnknownTrack);
-                }
-                let wanted = match track.kind() {
-                    Kind::Video => self.video,
-                    Kind::Audio => self.audio,
+                let Wanted::Conversion { video, audio } = self.wanted else {
+                    return Err(Implausible::Unasked("a track of no output"));
                 };
-                if wanted != Some(track.codec) {
-                    return Err(Implausible::WrongCodec(track.codec));
+                let wanted = match track.kind() {
+                    Kind::Video => video,
+                    Kind::Audio => audio,
+                };
+                self.conversion.announce(track, wanted, &self.given)
+            }
+            FromWorker::Frame(frame) => self.conversion.add(frame, &self.given),
+            FromWorker::OutputTrack { output, track } => {
+                output_of(&mut self.outputs, *output)?.made.announce(track, Some(Codec::H264), &self.given)
+            }
+            FromWorker::OutputFrame { output, frame } => {
+                output_of(&mut self.outputs, *output)?.made.add(frame, &self.given)
+            }
+            FromWorker::Stopped { output } => {
+                let output = output_of(&mut self.outputs, *output)?;
+                if !output.is_to_stop {
+                    return Err(Implausible::Unasked("the end of an output"));
                 }
-                if !self.lanes.iter().any(|lane| lane.track == track.id) {
-                    self.lanes.push(Lane { track: track.id, codec: track.codec, dts: None });
-                }
+                *output = Output { has_stopped: true, ..Output::default() };
                 Ok(())
             }
-            FromWorker::Frame(frame) => self.check_frame(frame),
-            FromWorker::Sprite(_) if !self.image => Err(Implausible::Unasked("an image")),
+            FromWorker::Sprite(_) if !matches!(self.wanted, Wanted::Image) => {
+                Err(Implausible::Unasked("an image"))
+            }
             FromWorker::Hello(_) => Err(Implausible::Unasked("a greeting")),
-            FromWorker::Progress { .. } if self.frames_given == 0 => Err(Implausible::Unasked("progress")),
+            FromWorker::Progress { .. } if self.given.frames == 0 => Err(Implausible::Unasked("progress")),
             FromWorker::Sprite(_)
             | FromWorker::Progress { .. }
             | FromWorker::Ended
             | FromWorker::Failed(_) => Ok(()),
         }
     }
+}
 
-    fn check_frame(&mut self, frame: &Frame) -> Result<(), Implausible> {
+/// An output of which something may come.
+fn output_of(outputs: &mut BTreeMap<OutputId, Output>, id: OutputId) -> Result<&mut Output, Implausible> {
+    outputs.get_mut(&id).filter(|output| !output.has_stopped).ok_or(Implausible::UnknownOutput)
+}
+
+impl Made {
+    fn announce(&mut self, track: &Track, wanted: Option<Codec>, given: &Given) -> Result<(), Implausible> {
+        if !given.tracks.contains(&track.id) {
+            return Err(Implausible::UnknownTrack);
+        }
+        if wanted != Some(track.codec) {
+            return Err(Implausible::WrongCodec(track.codec));
+        }
+        if !self.lanes.iter().any(|lane| lane.track == track.id) {
+            self.lanes.push(Lane { track: track.id, codec: track.codec, dts: None });
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, frame: &Frame, given: &Given) -> Result<(), Implausible> {
         let lane = self.lanes.iter_mut().find(|lane| lane.track == frame.track);
         let lane = lane.ok_or(Implausible::UnknownTrack)?;
         if lane.dts.is_some_and(|before| frame.dts <= before) || frame.dts > frame.pts {
             return Err(Implausible::Order);
         }
         let first = lane.dts.replace(frame.dts).is_none();
-        let (earliest, latest) = self.times.ok_or(Implausible::Times)?;
+        let (earliest, latest) = given.times.ok_or(Implausible::Times)?;
         if frame.dts < earliest - MARGIN || frame.pts > latest + MARGIN {
             return Err(Implausible::Times);
         }
-        self.frames_returned += 1;
-        self.bytes_returned += frame.payload.len() as u64;
+        self.frames += 1;
+        self.bytes += frame.payload.len() as u64;
         let seconds = (latest - earliest).since(MediaTime::ZERO).as_secs() + 1;
-        if self.frames_returned > self.frames_given.saturating_mul(FRAMES_PER_FRAME) + FRAMES_BESIDE
-            || self.bytes_returned > seconds.saturating_mul(MOST_BYTES_PER_SECOND) + BYTES_BESIDE
+        if self.frames > given.frames.saturating_mul(FRAMES_PER_FRAME) + FRAMES_BESIDE
+            || self.bytes > seconds.saturating_mul(MOST_BYTES_PER_SECOND) + BYTES_BESIDE
         {
             return Err(Implausible::TooMuch);
         }
@@ -176,7 +247,6 @@ mod tests {
     use super::super::ipc::{BurnIn, Convert, Encoding, Size, Sprite};
     use super::*;
     use crate::codec::samples;
-    use crate::media::Track;
 
     fn track(codec: Codec) -> Track {
         let config = samples::of(codec);
@@ -193,14 +263,26 @@ mod tests {
         Frame { track: TrackId(0), pts: time, dts: time, keyframe, disposable: false, payload }
     }
 
-    /// A burn-in that was given a second of frames, and has announced its track.
+    const ONE: OutputId = OutputId(1);
+    const OTHER: OutputId = OutputId(2);
+
+    fn announced(output: OutputId) -> FromWorker {
+        FromWorker::OutputTrack { output, track: track(Codec::H264) }
+    }
+
+    fn made(output: OutputId, frame: Frame) -> FromWorker {
+        FromWorker::OutputFrame { output, frame }
+    }
+
+    /// A burn-in with two outputs that was given a second of frames, and has announced the track of one.
     fn burn_in() -> Returned {
         let mut returned = Returned::new(&Job::BurnIn(BurnIn { encoding: Encoding::default() }));
         returned.given(&ToWorker::Track(track(Codec::H264)));
+        [ONE, OTHER].iter().for_each(|&output| returned.given(&ToWorker::Open { output }));
         for index in 0..25 {
             returned.given(&ToWorker::Frame(frame(index * 40, index == 0)));
         }
-        assert_eq!(returned.check(&FromWorker::Track(track(Codec::H264))), Ok(()));
+        assert_eq!(returned.check(&announced(ONE)), Ok(()));
         returned
     }
 
@@ -208,7 +290,7 @@ mod tests {
     fn what_was_asked_for_passes() {
         let mut returned = burn_in();
         for index in 0..25 {
-            assert_eq!(returned.check(&FromWorker::Frame(frame(index * 40, index == 0))), Ok(()));
+            assert_eq!(returned.check(&made(ONE, frame(index * 40, index == 0))), Ok(()));
         }
         assert_eq!(returned.check(&FromWorker::Progress { dts: MediaTime::ZERO }), Ok(()));
         assert_eq!(returned.check(&FromWorker::Ended), Ok(()));
@@ -217,24 +299,24 @@ mod tests {
     #[test]
     fn times_must_rise_and_be_those_of_the_source() {
         let mut returned = burn_in();
-        returned.check(&FromWorker::Frame(frame(400, true))).unwrap();
-        assert_eq!(returned.check(&FromWorker::Frame(frame(400, false))), Err(Implausible::Order));
+        returned.check(&made(ONE, frame(400, true))).unwrap();
+        assert_eq!(returned.check(&made(ONE, frame(400, false))), Err(Implausible::Order));
         let mut late = frame(440, false);
         late.dts = late.pts + MediaTime::from_nanos(1);
-        assert_eq!(returned.check(&FromWorker::Frame(late)), Err(Implausible::Order));
+        assert_eq!(returned.check(&made(ONE, late)), Err(Implausible::Order));
         for millis in [-1_001, 1_961] {
-            let report = FromWorker::Frame(frame(millis, true));
+            let report = made(ONE, frame(millis, true));
             assert_eq!(burn_in().check(&report), Err(Implausible::Times), "{millis}");
         }
     }
 
     #[test]
     fn a_stream_begins_with_a_keyframe_that_is_one() {
-        assert_eq!(burn_in().check(&FromWorker::Frame(frame(0, false))), Err(Implausible::Payload));
+        assert_eq!(burn_in().check(&made(ONE, frame(0, false))), Err(Implausible::Payload));
         let lie = Frame { keyframe: true, ..frame(0, false) };
-        assert_eq!(burn_in().check(&FromWorker::Frame(lie)), Err(Implausible::Payload));
+        assert_eq!(burn_in().check(&made(ONE, lie)), Err(Implausible::Payload));
         let nonsense = Frame { payload: Bytes::from_static(&[0, 0, 1]), ..frame(0, true) };
-        assert_eq!(burn_in().check(&FromWorker::Frame(nonsense)), Err(Implausible::Payload));
+        assert_eq!(burn_in().check(&made(ONE, nonsense)), Err(Implausible::Payload));
     }
 
     #[test]
@@ -243,8 +325,8 @@ mod tests {
         let sprite = Sprite { size: Size { width: 1, height: 1 }, frames: Vec::new() };
         assert_eq!(returned.check(&FromWorker::Sprite(sprite)), Err(Implausible::Unasked("an image")));
         let other = Frame { track: TrackId(9), ..frame(0, true) };
-        assert_eq!(returned.check(&FromWorker::Frame(other)), Err(Implausible::UnknownTrack));
-        let hevc = FromWorker::Track(track(Codec::H265));
+        assert_eq!(returned.check(&made(ONE, other)), Err(Implausible::UnknownTrack));
+        let hevc = FromWorker::OutputTrack { output: ONE, track: track(Codec::H265) };
         assert_eq!(returned.check(&hevc), Err(Implausible::WrongCodec(Codec::H265)));
         let opus = Convert { video: None, audio: Some(SoundTarget::Opus), after: Convert::ALL };
         let mut returned = Returned::new(&Job::Convert(opus));
@@ -264,8 +346,72 @@ mod tests {
             let mut frame = frame(0, index == 0);
             frame.dts = MediaTime::from_nanos(index as i64);
             frame.pts = frame.dts;
-            assert_eq!(returned.check(&FromWorker::Frame(frame)), Ok(()));
+            assert_eq!(returned.check(&made(ONE, frame)), Ok(()));
         }
-        assert_eq!(returned.check(&FromWorker::Frame(frame(40, false))), Err(Implausible::TooMuch));
+        assert_eq!(returned.check(&made(ONE, frame(40, false))), Err(Implausible::TooMuch));
+    }
+
+    #[test]
+    fn each_output_has_its_own_times_and_limits() {
+        let mut returned = burn_in();
+        let frame_of_other = made(OTHER, frame(0, true));
+        assert_eq!(returned.check(&frame_of_other), Err(Implausible::UnknownTrack), "not announced");
+        assert_eq!(returned.check(&announced(OTHER)), Ok(()));
+        returned.check(&made(ONE, frame(400, true))).unwrap();
+        assert_eq!(returned.check(&made(OTHER, frame(400, false))), Err(Implausible::Payload), "no keyframe");
+
+        let mut returned = burn_in();
+        returned.check(&announced(OTHER)).unwrap();
+        let most = 25 * FRAMES_PER_FRAME + FRAMES_BESIDE;
+        for index in 0..most {
+            let time = MediaTime::from_nanos(index as i64);
+            let frame = Frame { dts: time, pts: time, ..frame(0, index == 0) };
+            for output in [ONE, OTHER] {
+                assert_eq!(returned.check(&made(output, frame.clone())), Ok(()));
+            }
+        }
+        assert_eq!(returned.check(&made(OTHER, frame(40, false))), Err(Implausible::TooMuch));
+    }
+
+    #[test]
+    fn an_output_must_have_been_opened_and_not_have_stopped() {
+        let never = OutputId(3);
+        for report in [announced(never), made(never, frame(0, true)), FromWorker::Stopped { output: never }] {
+            assert_eq!(burn_in().check(&report), Err(Implausible::UnknownOutput), "{report:?}");
+        }
+        let mut returned = burn_in();
+        let stopped = FromWorker::Stopped { output: ONE };
+        assert_eq!(returned.check(&stopped), Err(Implausible::Unasked("the end of an output")));
+        returned.given(&ToWorker::StopOutput { output: ONE, before: MediaTime::from_millis(400) });
+        assert_eq!(returned.check(&made(ONE, frame(0, true))), Ok(()));
+        assert_eq!(returned.check(&stopped), Ok(()));
+        for report in [announced(ONE), made(ONE, frame(40, false)), stopped] {
+            assert_eq!(returned.check(&report), Err(Implausible::UnknownOutput), "{report:?}");
+        }
+        let other = FromWorker::Stopped { output: OTHER };
+        assert_eq!(returned.check(&other), Err(Implausible::Unasked("the end of an output")));
+        returned.given(&ToWorker::Stop { before: MediaTime::MAX });
+        assert_eq!(returned.check(&other), Ok(()));
+    }
+
+    #[test]
+    fn what_was_on_its_way_when_an_output_was_closed_is_no_lie() {
+        let mut returned = burn_in();
+        returned.given(&ToWorker::StopOutput { output: ONE, before: MediaTime::from_millis(400) });
+        returned.given(&ToWorker::CloseOutput { output: ONE });
+        assert_eq!(returned.check(&made(ONE, frame(0, true))), Ok(()));
+        assert_eq!(returned.check(&FromWorker::Stopped { output: ONE }), Ok(()));
+    }
+
+    #[test]
+    fn a_burn_in_gives_nothing_without_its_output_and_a_conversion_has_none() {
+        let plain = FromWorker::Track(track(Codec::H264));
+        assert_eq!(burn_in().check(&plain), Err(Implausible::Unasked("a track of no output")));
+        assert_eq!(burn_in().check(&FromWorker::Frame(frame(0, true))), Err(Implausible::UnknownTrack));
+        let convert = Convert { video: Some(Encoding::default()), audio: None, after: Convert::ALL };
+        let mut returned = Returned::new(&Job::Convert(convert));
+        returned.given(&ToWorker::Track(track(Codec::H264)));
+        assert_eq!(returned.check(&announced(ONE)), Err(Implausible::UnknownOutput));
+        assert_eq!(returned.check(&plain), Ok(()));
     }
 }

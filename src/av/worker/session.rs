@@ -177,7 +177,9 @@ fn weight(order: &ToWorker) -> usize {
     AROUND
         + match order {
             ToWorker::Frame(frame) => frame.payload.len(),
-            ToWorker::Overlay(overlay) => overlay.sprite.frames.iter().map(|frame| frame.rgba.len()).sum(),
+            ToWorker::Overlay { overlay, .. } => {
+                overlay.sprite.frames.iter().map(|frame| frame.rgba.len()).sum()
+            }
             ToWorker::Track(track) => track.config.len(),
             ToWorker::Start(Job::Image(image)) => image.file.len(),
             _ => 0,

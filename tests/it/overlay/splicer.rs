@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use onair::av::worker::ipc::{
-    BurnIn, Encoding, FromWorker, Job, Overlay, OverlayId, Rect, Size, Sprite, SpriteFrame, ToWorker,
+    BurnIn, Encoding, FromWorker, Job, OutputId, Overlay, OverlayId, Rect, Size, Sprite, SpriteFrame,
+    ToWorker,
 };
 use onair::av::worker::{Session, Workers};
 use onair::format::flv::{Muxer, TagParts, file};
@@ -19,6 +20,8 @@ use crate::worker::material::{Material, config};
 
 /// Slots in an ordinary run. `ONAIR_WORKER_SLOTS=1000` is the whole proof.
 const SLOTS: u64 = 12;
+/// The worker has one.
+const OUTPUT: OutputId = OutputId(0);
 
 /// SplitMix64: the same in every run.
 struct Random(u64);
@@ -85,12 +88,13 @@ impl Rig {
         while let Some(session) = self.session.as_mut().filter(|_| self.stopping || self.done < self.given) {
             let report = match in_time("a report", session.reports.next()).await.expect("a worker that works")
             {
-                FromWorker::Track(track) => Report::Track(track),
-                FromWorker::Frame(frame) => Report::Frame(frame),
+                FromWorker::OutputTrack { track, .. } => Report::Track(track),
+                FromWorker::OutputFrame { frame, .. } => Report::Frame(frame),
                 FromWorker::Progress { dts } => {
                     self.done += 1;
                     Report::Progress { dts }
                 }
+                FromWorker::Stopped { output: OUTPUT } => continue,
                 FromWorker::Ended => Report::Ended,
                 other => panic!("{other:?} is no part of a burn-in"),
             };
@@ -108,6 +112,7 @@ impl Rig {
                     let job = Job::BurnIn(BurnIn { encoding: Encoding::default() });
                     let session = self.workers.give(job).expect("room");
                     assert!(session.orders.send(ToWorker::Track((*track).clone())));
+                    assert!(session.orders.send(ToWorker::Open { output: OUTPUT }));
                     (self.given, self.done, self.stopping) = (0, 0, false);
                     self.session = Some(session);
                 }
@@ -132,9 +137,11 @@ impl Rig {
                 self.given += 1;
                 ToWorker::Frame(frame)
             }
-            Order::Overlay { id, start, end } => ToWorker::Overlay(overlay(id, start, end, self.canvas)),
-            Order::Cancel { id, at } => ToWorker::Cancel { id, at },
-            Order::Cut { dts, pts } => ToWorker::Cut { dts, pts },
+            Order::Overlay { id, start, end } => {
+                ToWorker::Overlay { output: OUTPUT, overlay: overlay(id, start, end, self.canvas) }
+            }
+            Order::Cancel { id, at } => ToWorker::Cancel { output: OUTPUT, id, at },
+            Order::Cut { dts, pts } => ToWorker::Cut { output: OUTPUT, dts, pts },
             Order::Stop { before } => {
                 self.stopping = true;
                 ToWorker::Stop { before }

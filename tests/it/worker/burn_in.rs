@@ -1,23 +1,27 @@
 //! Burning in: pictures from the cut on, drawn on exactly where they shall be.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use onair::av::worker::Lost;
 use onair::av::worker::ipc::{
-    BurnIn, Encoding, FromWorker, Job, Overlay, OverlayId, RETAINED_PICTURES, Rect, Size, Sprite,
+    BurnIn, Encoding, FromWorker, Job, OutputId, Overlay, OverlayId, RETAINED_PICTURES, Rect, Size, Sprite,
     SpriteFrame, Squeeze, ToWorker,
 };
 use onair::media::{Frame, Kind, MediaTime};
 
-use super::material::{Given, Material, Picture, begin, collect, decode, has_no_b_frames};
+use super::material::{Given, Material, Picture, begin, collect_outputs, decode, has_no_b_frames};
 use crate::support::in_time;
+
+/// The output where there is one.
+pub const ONE: OutputId = OutputId(1);
 
 const WIDTH: u32 = 320;
 const HEIGHT: u32 = 180;
 /// Below the number's blocks.
 const LOWER_THIRD: Rect = Rect { x: 0, y: 126, width: WIDTH, height: 54 };
 
-const JOB: Job = Job::BurnIn(BurnIn {
+pub const JOB: Job = Job::BurnIn(BurnIn {
     encoding: Encoding { speed: onair::av::worker::ipc::Speed::Superfast, max_bitrate: 0 },
 });
 
@@ -31,7 +35,8 @@ fn sprite(colours: &[[u8; 4]]) -> Sprite {
     Sprite { size, frames: colours.iter().map(frame).collect() }
 }
 
-fn overlay(start: MediaTime, end: MediaTime) -> Overlay {
+/// White, in the lower third.
+pub fn overlay(start: MediaTime, end: MediaTime) -> Overlay {
     Overlay {
         id: OverlayId(1),
         start,
@@ -43,20 +48,32 @@ fn overlay(start: MediaTime, end: MediaTime) -> Overlay {
     }
 }
 
-fn is_drawn_on(picture: &Picture) -> bool {
+pub fn is_drawn_on(picture: &Picture) -> bool {
     picture.mean(8, 134, 304, 38) > 250
 }
 
-/// The cut at this place in decoding order: decoding time and first presentation time.
-fn cut(frames: &[Frame], at: usize) -> ToWorker {
+fn draw(overlay: Overlay) -> ToWorker {
+    ToWorker::Overlay { output: ONE, overlay }
+}
+
+/// The cut of an output at this place in decoding order: decoding time and first presentation time.
+pub fn cut_of(output: OutputId, frames: &[Frame], at: usize) -> ToWorker {
     let before = frames[..at].iter().map(|frame| frame.pts).max();
     let pts = frames[at..].iter().map(|frame| frame.pts).min().expect("frames");
     assert!(before.is_none_or(|before| before < pts), "frame {at} is no cut");
-    ToWorker::Cut { dts: frames[at].dts, pts }
+    ToWorker::Cut { output, dts: frames[at].dts, pts }
 }
 
-/// Gives all frames, with the cut told just before frame `told`, and what else is to be said before it.
-async fn burn(material: &Material, orders: Vec<(usize, ToWorker)>, before: MediaTime) -> Result<Given, Lost> {
+fn cut(frames: &[Frame], at: usize) -> ToWorker {
+    cut_of(ONE, frames, at)
+}
+
+/// Gives all frames, with what else is to be said before each; then that nothing follows.
+pub async fn burn_all(
+    material: &Material,
+    orders: Vec<(usize, ToWorker)>,
+    before: MediaTime,
+) -> Result<BTreeMap<OutputId, Given>, Lost> {
     let session = begin(JOB);
     assert!(session.orders.send(ToWorker::Track(material.track.clone())));
     for (index, frame) in material.frames.iter().enumerate() {
@@ -66,15 +83,21 @@ async fn burn(material: &Material, orders: Vec<(usize, ToWorker)>, before: Media
         session.orders.send(ToWorker::Frame(frame.clone()));
     }
     session.orders.send(ToWorker::Stop { before });
-    collect(session.reports).await
+    collect_outputs(session.reports).await
+}
+
+/// The same with one output, which is open from the beginning.
+async fn burn(material: &Material, orders: Vec<(usize, ToWorker)>, before: MediaTime) -> Result<Given, Lost> {
+    let orders = [vec![(0, ToWorker::Open { output: ONE })], orders].concat();
+    let mut outputs = burn_all(material, orders, before).await?;
+    Ok(outputs.remove(&ONE).expect("an output that stopped"))
 }
 
 #[tokio::test]
 async fn exactly_the_frames_of_the_slot_are_drawn_on() {
     let material = Material::read("h264-aac", Kind::Video);
     let times = material.times();
-    let orders =
-        vec![(0, ToWorker::Overlay(overlay(times[50], times[110]))), (40, cut(&material.frames, 40))];
+    let orders = vec![(0, draw(overlay(times[50], times[110]))), (40, cut(&material.frames, 40))];
     let given = burn(&material, orders, times[120]).await.expect("a burn-in");
     let pts: Vec<MediaTime> = given.frames.iter().map(|frame| frame.pts).collect();
     assert_eq!(pts[..80], times[40..120]);
@@ -99,10 +122,10 @@ async fn with_b_frames_the_cut_is_where_the_order_allows_it_and_times_go_on() {
     let at = at.expect("a cut");
     assert!(!material.frames[at].keyframe, "a cut is no keyframe's privilege");
     // Told when the frames behind it are on their way already, as who must see them first tells it.
-    let ToWorker::Cut { dts, pts } = cut(&material.frames, at) else { unreachable!() };
+    let ToWorker::Cut { dts, pts, .. } = cut(&material.frames, at) else { unreachable!() };
     let first = times.iter().position(|time| *time == pts).unwrap();
     let (start, end) = (times[first + 3], times[first + 33]);
-    let orders = vec![(0, ToWorker::Overlay(overlay(start, end))), (at + 8, ToWorker::Cut { dts, pts })];
+    let orders = vec![(0, draw(overlay(start, end))), (at + 8, ToWorker::Cut { output: ONE, dts, pts })];
     let given = burn(&material, orders, MediaTime::MAX).await.expect("a burn-in");
     let shown: Vec<MediaTime> = given.frames.iter().map(|frame| frame.pts).collect();
     assert_eq!(shown, times[first..]);
@@ -132,11 +155,11 @@ async fn a_cancelled_overlay_is_gone_from_the_frame_that_was_said() {
     let times = material.times();
     let orders = vec![
         (0, cut(&material.frames, 0)),
-        (0, ToWorker::Overlay(overlay(times[10], times[150]))),
-        (60, ToWorker::Cancel { id: OverlayId(1), at: times[70] }),
-        (90, ToWorker::Overlay(Overlay { id: OverlayId(2), ..overlay(times[100], times[150]) })),
+        (0, draw(overlay(times[10], times[150]))),
+        (60, ToWorker::Cancel { output: ONE, id: OverlayId(1), at: times[70] }),
+        (90, draw(Overlay { id: OverlayId(2), ..overlay(times[100], times[150]) })),
         // Of the past: from the next picture on.
-        (120, ToWorker::Cancel { id: OverlayId(2), at: times[100] }),
+        (120, ToWorker::Cancel { output: ONE, id: OverlayId(2), at: times[100] }),
     ];
     let given = burn(&material, orders, MediaTime::MAX).await.expect("a burn-in");
     for (index, picture) in decode(&given.frames, 320, 180).await.iter().enumerate() {
@@ -153,7 +176,7 @@ async fn sprites_are_transparent_and_move() {
     let moving =
         Overlay { sprite: sprite(&[[255, 255, 255, 128], [0, 0, 0, 0]]), ..overlay(times[0], times[60]) };
     let plain = burn(&material, vec![(0, cut(&material.frames, 0))], times[60]).await.expect("a burn-in");
-    let orders = vec![(0, cut(&material.frames, 0)), (0, ToWorker::Overlay(moving))];
+    let orders = vec![(0, cut(&material.frames, 0)), (0, draw(moving))];
     let drawn = burn(&material, orders, times[60]).await.expect("a burn-in");
     let (plain, drawn) =
         (decode(&plain.frames[..60], 320, 180).await, decode(&drawn.frames[..60], 320, 180).await);
@@ -177,7 +200,7 @@ async fn a_picture_is_squeezed_and_comes_back() {
         squeeze: Some(squeeze),
         ..overlay(times[30], times[120])
     };
-    let orders = vec![(0, cut(&material.frames, 0)), (0, ToWorker::Overlay(l_shape))];
+    let orders = vec![(0, cut(&material.frames, 0)), (0, draw(l_shape))];
     let given = burn(&material, orders, MediaTime::MAX).await.expect("a burn-in");
     let pictures = decode(&given.frames, 320, 180).await;
     assert_eq!(pictures.len(), 180);
@@ -206,6 +229,7 @@ async fn progress_tells_when_the_worker_has_caught_up() {
     let material = Material::read("gop-10s", Kind::Video);
     let session = begin(JOB);
     session.orders.send(ToWorker::Track(material.track.clone()));
+    session.orders.send(ToWorker::Open { output: ONE });
     let mut reports = session.reports;
     for frame in &material.frames[..250] {
         session.orders.send(ToWorker::Frame(frame.clone()));
@@ -218,13 +242,14 @@ async fn progress_tells_when_the_worker_has_caught_up() {
         }
     }
     let times = material.times();
-    session.orders.send(ToWorker::Cut { dts: times[250], pts: times[250] });
+    session.orders.send(ToWorker::Cut { output: ONE, dts: times[250], pts: times[250] });
     for frame in &material.frames[250..260] {
         session.orders.send(ToWorker::Frame(frame.clone()));
     }
     let mut given = Vec::new();
     while given.len() < 10 {
-        if let FromWorker::Frame(frame) = in_time("a frame", reports.next()).await.expect("no fault") {
+        let report = in_time("a frame", reports.next()).await.expect("no fault");
+        if let FromWorker::OutputFrame { frame, .. } = report {
             given.push(frame);
         }
     }
@@ -245,7 +270,7 @@ async fn other_resolutions_rates_and_shapes() {
             place: Rect { x: 0, y: 504, width: 1280, height: 216 },
             ..overlay(start, end)
         };
-        let orders = vec![(0, ToWorker::Overlay(shaped)), (5, cut(&material.frames, 5))];
+        let orders = vec![(0, draw(shaped)), (5, cut(&material.frames, 5))];
         let given = burn(&material, orders, MediaTime::MAX).await.expect("a burn-in");
         let pictures = decode(&given.frames, width, height).await;
         assert_eq!(pictures.len(), material.frames.len() - 5, "{name}");

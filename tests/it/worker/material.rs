@@ -1,11 +1,12 @@
 //! Recordings as the worker gets them, and what it gives, looked at with ffmpeg.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::Write as _;
 use std::process::Stdio;
 use std::time::Duration;
 
-use onair::av::worker::ipc::{FromWorker, Job, ToWorker};
+use onair::av::worker::ipc::{FromWorker, Job, OutputId, ToWorker};
 use onair::av::worker::{Config, Lost, Orders, Reports, Session, Workers};
 use onair::codec::nal;
 use onair::format::flv::file::{Tag, TagKind};
@@ -110,6 +111,29 @@ pub async fn collect(mut reports: Reports) -> Result<Given, Lost> {
             FromWorker::Progress { dts } => given.progress.push(dts),
             FromWorker::Ended => return Ok(given),
             other => panic!("{other:?} is no part of a stream"),
+        }
+    }
+}
+
+/// Everything that a burn-in gives until it has ended, of each output that has stopped before that.
+pub async fn collect_outputs(mut reports: Reports) -> Result<BTreeMap<OutputId, Given>, Lost> {
+    let mut outputs: BTreeMap<OutputId, Given> = BTreeMap::new();
+    let mut stopped = Vec::new();
+    loop {
+        match in_time("a report", reports.next()).await? {
+            FromWorker::OutputTrack { output, track } => {
+                outputs.entry(output).or_default().tracks.push(track)
+            }
+            FromWorker::OutputFrame { output, frame } => {
+                outputs.entry(output).or_default().frames.push(frame)
+            }
+            FromWorker::Stopped { output } => stopped.push(output),
+            FromWorker::Progress { .. } => {}
+            FromWorker::Ended => {
+                outputs.retain(|output, _| stopped.contains(output));
+                return Ok(outputs);
+            }
+            other => panic!("{other:?} is no part of a burn-in"),
         }
     }
 }

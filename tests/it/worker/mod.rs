@@ -6,5 +6,6 @@ mod conversion;
 mod failure;
 mod images;
 pub mod material;
+mod outputs;
 mod serving;
 mod sound;

@@ -9,8 +9,8 @@ use super::encode::{CODECS, kind};
 use super::wire::{BodyReader, HEADER, check};
 use super::{
     BurnIn, Confinement, Convert, Encoding, FromWorker, Hello, ImageJob, Job, MAX_CONFIG, MAX_FRAME,
-    MAX_IMAGE, MAX_SPRITE_BYTES, MAX_SPRITE_FRAMES, MAX_SPRITE_SIDE, MAX_TEXT, Message, Overlay, OverlayId,
-    Rect, Size, SoundTarget, Speed, Sprite, SpriteFrame, Squeeze, ToWorker, TooLarge, Unreadable,
+    MAX_IMAGE, MAX_SPRITE_BYTES, MAX_SPRITE_FRAMES, MAX_SPRITE_SIDE, MAX_TEXT, Message, OutputId, Overlay,
+    OverlayId, Rect, Size, SoundTarget, Speed, Sprite, SpriteFrame, Squeeze, ToWorker, TooLarge, Unreadable,
 };
 use crate::codec::{self, MAX_DIMENSION};
 use crate::media::{Frame, MediaTime, Track, TrackId};
@@ -59,7 +59,9 @@ impl Message for ToWorker {
             kind::TRACK => MAX_CONFIG + AROUND,
             kind::FRAME => MAX_FRAME + AROUND,
             kind::OVERLAY => MAX_SPRITE_BYTES + AROUND,
-            kind::CANCEL | kind::CUT => 16,
+            kind::OPEN | kind::CLOSE_OUTPUT => 4,
+            kind::CANCEL | kind::CUT => 20,
+            kind::STOP_OUTPUT => 12,
             kind::KEYFRAME => 0,
             kind::STOP => 8,
             _ => return None,
@@ -72,9 +74,22 @@ impl Message for ToWorker {
             kind::START => Self::Start(job(&mut body)?),
             kind::TRACK => Self::Track(track(&mut body)?),
             kind::FRAME => Self::Frame(frame(&mut body)?),
-            kind::OVERLAY => Self::Overlay(overlay(&mut body)?),
-            kind::CANCEL => Self::Cancel { id: OverlayId(body.u64("overlay")?), at: time(&mut body, "at")? },
-            kind::CUT => Self::Cut { dts: time(&mut body, "dts")?, pts: time(&mut body, "pts")? },
+            kind::OPEN => Self::Open { output: output(&mut body)? },
+            kind::OVERLAY => Self::Overlay { output: output(&mut body)?, overlay: overlay(&mut body)? },
+            kind::CANCEL => Self::Cancel {
+                output: output(&mut body)?,
+                id: OverlayId(body.u64("overlay")?),
+                at: time(&mut body, "at")?,
+            },
+            kind::CUT => Self::Cut {
+                output: output(&mut body)?,
+                dts: time(&mut body, "dts")?,
+                pts: time(&mut body, "pts")?,
+            },
+            kind::STOP_OUTPUT => {
+                Self::StopOutput { output: output(&mut body)?, before: time(&mut body, "before")? }
+            }
+            kind::CLOSE_OUTPUT => Self::CloseOutput { output: output(&mut body)? },
             kind::KEYFRAME => Self::Keyframe,
             kind::STOP => Self::Stop { before: time(&mut body, "before")? },
             _ => return Err(Unreadable::Kind { kind }),
@@ -91,8 +106,9 @@ impl Message for FromWorker {
     fn max_body(kind: u8) -> Option<usize> {
         Some(match kind {
             kind::HELLO | kind::FAILED => MAX_TEXT + AROUND,
-            kind::TRACK => MAX_CONFIG + AROUND,
-            kind::FRAME => MAX_FRAME + AROUND,
+            kind::TRACK | kind::OUTPUT_TRACK => MAX_CONFIG + AROUND,
+            kind::FRAME | kind::OUTPUT_FRAME => MAX_FRAME + AROUND,
+            kind::STOPPED => 4,
             kind::PROGRESS => 8,
             kind::SPRITE => MAX_SPRITE_BYTES + AROUND,
             kind::ENDED => 0,
@@ -106,6 +122,9 @@ impl Message for FromWorker {
             kind::HELLO => Self::Hello(hello(&mut body)?),
             kind::TRACK => Self::Track(track(&mut body)?),
             kind::FRAME => Self::Frame(frame(&mut body)?),
+            kind::OUTPUT_TRACK => Self::OutputTrack { output: output(&mut body)?, track: track(&mut body)? },
+            kind::OUTPUT_FRAME => Self::OutputFrame { output: output(&mut body)?, frame: frame(&mut body)? },
+            kind::STOPPED => Self::Stopped { output: output(&mut body)? },
             kind::PROGRESS => Self::Progress { dts: time(&mut body, "dts")? },
             kind::SPRITE => Self::Sprite(sprite(&mut body)?),
             kind::ENDED => Self::Ended,
@@ -125,6 +144,10 @@ const fn all_read(kind: u8, body: &BodyReader) -> Result<(), Unreadable> {
 
 fn time(body: &mut BodyReader, element: &'static str) -> Result<MediaTime, Unreadable> {
     body.i64(element).map(MediaTime::from_nanos)
+}
+
+fn output(body: &mut BodyReader) -> Result<OutputId, Unreadable> {
+    body.u32("output").map(OutputId)
 }
 
 fn millis(body: &mut BodyReader, element: &'static str) -> Result<Duration, Unreadable> {

@@ -5,8 +5,8 @@ use bytes::{BufMut, BytesMut};
 use super::wire::{check, message, put_bytes};
 use super::{
     Convert, Encoding, FromWorker, Hello, ImageJob, Job, MAX_CONFIG, MAX_FRAME, MAX_IMAGE, MAX_SPRITE_BYTES,
-    MAX_SPRITE_FRAMES, MAX_SPRITE_SIDE, MAX_TEXT, Overlay, Rect, Size, SoundTarget, Speed, Sprite, ToWorker,
-    TooLarge,
+    MAX_SPRITE_FRAMES, MAX_SPRITE_SIDE, MAX_TEXT, OutputId, Overlay, Rect, Size, SoundTarget, Speed, Sprite,
+    ToWorker, TooLarge,
 };
 use crate::media::{Codec, Frame, MediaTime, Track};
 
@@ -15,16 +15,22 @@ pub(super) mod kind {
     pub const START: u8 = 1;
     pub const TRACK: u8 = 2;
     pub const FRAME: u8 = 3;
-    pub const OVERLAY: u8 = 4;
-    pub const CANCEL: u8 = 5;
-    pub const CUT: u8 = 6;
-    pub const KEYFRAME: u8 = 7;
-    pub const STOP: u8 = 8;
-    pub const HELLO: u8 = 9;
-    pub const PROGRESS: u8 = 10;
-    pub const SPRITE: u8 = 11;
-    pub const ENDED: u8 = 12;
-    pub const FAILED: u8 = 13;
+    pub const OPEN: u8 = 4;
+    pub const OVERLAY: u8 = 5;
+    pub const CANCEL: u8 = 6;
+    pub const CUT: u8 = 7;
+    pub const STOP_OUTPUT: u8 = 8;
+    pub const CLOSE_OUTPUT: u8 = 9;
+    pub const KEYFRAME: u8 = 10;
+    pub const STOP: u8 = 11;
+    pub const HELLO: u8 = 12;
+    pub const OUTPUT_TRACK: u8 = 13;
+    pub const OUTPUT_FRAME: u8 = 14;
+    pub const STOPPED: u8 = 15;
+    pub const PROGRESS: u8 = 16;
+    pub const SPRITE: u8 = 17;
+    pub const ENDED: u8 = 18;
+    pub const FAILED: u8 = 19;
 }
 
 /// Codecs, by the byte on the wire.
@@ -37,15 +43,33 @@ impl ToWorker {
             Self::Start(job) => message(out, kind::START, |out| put_job(out, job)),
             Self::Track(track) => message(out, kind::TRACK, |out| put_track(out, track)),
             Self::Frame(frame) => message(out, kind::FRAME, |out| put_frame(out, frame)),
-            Self::Overlay(overlay) => message(out, kind::OVERLAY, |out| put_overlay(out, overlay)),
-            Self::Cancel { id, at } => message(out, kind::CANCEL, |out| {
+            Self::Open { output } => message(out, kind::OPEN, |out| {
+                put_output(out, *output);
+                Ok(())
+            }),
+            Self::Overlay { output, overlay } => message(out, kind::OVERLAY, |out| {
+                put_output(out, *output);
+                put_overlay(out, overlay)
+            }),
+            Self::Cancel { output, id, at } => message(out, kind::CANCEL, |out| {
+                put_output(out, *output);
                 out.put_u64(id.0);
                 put_time(out, *at);
                 Ok(())
             }),
-            Self::Cut { dts, pts } => message(out, kind::CUT, |out| {
+            Self::Cut { output, dts, pts } => message(out, kind::CUT, |out| {
+                put_output(out, *output);
                 put_time(out, *dts);
                 put_time(out, *pts);
+                Ok(())
+            }),
+            Self::StopOutput { output, before } => message(out, kind::STOP_OUTPUT, |out| {
+                put_output(out, *output);
+                put_time(out, *before);
+                Ok(())
+            }),
+            Self::CloseOutput { output } => message(out, kind::CLOSE_OUTPUT, |out| {
+                put_output(out, *output);
                 Ok(())
             }),
             Self::Keyframe => message(out, kind::KEYFRAME, |_| Ok(())),
@@ -63,6 +87,18 @@ impl FromWorker {
             Self::Hello(hello) => message(out, kind::HELLO, |out| put_hello(out, hello)),
             Self::Track(track) => message(out, kind::TRACK, |out| put_track(out, track)),
             Self::Frame(frame) => message(out, kind::FRAME, |out| put_frame(out, frame)),
+            Self::OutputTrack { output, track } => message(out, kind::OUTPUT_TRACK, |out| {
+                put_output(out, *output);
+                put_track(out, track)
+            }),
+            Self::OutputFrame { output, frame } => message(out, kind::OUTPUT_FRAME, |out| {
+                put_output(out, *output);
+                put_frame(out, frame)
+            }),
+            Self::Stopped { output } => message(out, kind::STOPPED, |out| {
+                put_output(out, *output);
+                Ok(())
+            }),
             Self::Progress { dts } => message(out, kind::PROGRESS, |out| {
                 put_time(out, *dts);
                 Ok(())
@@ -79,6 +115,10 @@ impl FromWorker {
 
 fn put_time(out: &mut BytesMut, time: MediaTime) {
     out.put_i64(time.as_nanos());
+}
+
+fn put_output(out: &mut BytesMut, output: OutputId) {
+    out.put_u32(output.0);
 }
 
 fn put_job(out: &mut BytesMut, job: &Job) -> Result<(), TooLarge> {

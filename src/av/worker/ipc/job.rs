@@ -35,10 +35,10 @@ impl Convert {
     pub const ALL: MediaTime = MediaTime::from_nanos(i64::MIN);
 }
 
-/// A burn-in: H.264 in, H.264 without B-frames out.
+/// A burn-in: H.264 in, H.264 without B-frames out, once for each output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BurnIn {
-    /// How the picture is encoded.
+    /// How the pictures of all outputs are encoded.
     pub encoding: Encoding,
 }
 
@@ -112,7 +112,11 @@ pub struct Rect {
     pub height: u32,
 }
 
-/// Names an overlay within its burn-in.
+/// Names an output of a burn-in; never used twice in one job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OutputId(pub u32);
+
+/// Names an overlay within its output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OverlayId(pub u64);
 

@@ -112,14 +112,25 @@ fn job() -> impl Strategy<Value = Job> {
     prop_oneof![convert, encoding().prop_map(|encoding| Job::BurnIn(BurnIn { encoding })), image]
 }
 
+fn output() -> impl Strategy<Value = OutputId> {
+    any::<u32>().prop_map(OutputId)
+}
+
 fn to_worker() -> impl Strategy<Value = ToWorker> {
     prop_oneof![
         job().prop_map(ToWorker::Start),
         track().prop_map(ToWorker::Track),
         frame().prop_map(ToWorker::Frame),
-        overlay().prop_map(ToWorker::Overlay),
-        (any::<u64>(), time()).prop_map(|(id, at)| ToWorker::Cancel { id: OverlayId(id), at }),
-        (time(), time()).prop_map(|(dts, pts)| ToWorker::Cut { dts, pts }),
+        output().prop_map(|output| ToWorker::Open { output }),
+        (output(), overlay()).prop_map(|(output, overlay)| ToWorker::Overlay { output, overlay }),
+        (output(), any::<u64>(), time()).prop_map(|(output, id, at)| ToWorker::Cancel {
+            output,
+            id: OverlayId(id),
+            at
+        }),
+        (output(), time(), time()).prop_map(|(output, dts, pts)| ToWorker::Cut { output, dts, pts }),
+        (output(), time()).prop_map(|(output, before)| ToWorker::StopOutput { output, before }),
+        output().prop_map(|output| ToWorker::CloseOutput { output }),
         Just(ToWorker::Keyframe),
         time().prop_map(|before| ToWorker::Stop { before }),
     ]
@@ -141,6 +152,9 @@ fn from_worker() -> impl Strategy<Value = FromWorker> {
         hello,
         track().prop_map(FromWorker::Track),
         frame().prop_map(FromWorker::Frame),
+        (output(), track()).prop_map(|(output, track)| FromWorker::OutputTrack { output, track }),
+        (output(), frame()).prop_map(|(output, frame)| FromWorker::OutputFrame { output, frame }),
+        output().prop_map(|output| FromWorker::Stopped { output }),
         time().prop_map(|dts| FromWorker::Progress { dts }),
         sprite().prop_map(FromWorker::Sprite),
         Just(FromWorker::Ended),
@@ -177,7 +191,7 @@ proptest! {
     }
 
     #[test]
-    fn nonsense_is_an_error_or_waits(nonsense in vec(any::<u8>(), 0..200), kind in 0_u8..16, len in 0_u32..200) {
+    fn nonsense_is_an_error_or_waits(nonsense in vec(any::<u8>(), 0..200), kind in 0_u8..24, len in 0_u32..200) {
         let mut input = BytesMut::from(&nonsense[..]);
         while let Ok(Some(_)) = Decoder::<ToWorker>::default().next(&mut input) {}
         let mut input = BytesMut::new();
@@ -190,16 +204,27 @@ proptest! {
     }
 
     #[test]
-    fn a_body_cut_short_or_too_long_is_an_error(message in to_worker(), cut in any::<prop::sample::Index>()) {
-        let mut written = BytesMut::new();
-        message.encode(&mut written).unwrap();
-        let (kind, body) = (written[0], written.split_off(5).freeze());
-        if !body.is_empty() {
-            prop_assert!(ToWorker::decode(kind, body.slice(..cut.index(body.len()))).is_err());
-        }
-        let longer = Bytes::from([&body[..], &[0]].concat());
-        prop_assert!(ToWorker::decode(kind, longer).is_err());
+    fn a_body_cut_short_or_too_long_is_an_error(
+        order in to_worker(),
+        report in from_worker(),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        is_whole_or_an_error(&order, cut);
+        is_whole_or_an_error(&report, cut);
     }
+}
+
+/// Neither a byte less nor a byte more makes another message of it.
+fn is_whole_or_an_error<M: Message + std::fmt::Debug>(message: &M, cut: prop::sample::Index) {
+    let mut written = BytesMut::new();
+    message.encode(&mut written).unwrap();
+    let (kind, body) = (written[0], written.split_off(5).freeze());
+    if !body.is_empty() {
+        let short = M::decode(kind, body.slice(..cut.index(body.len())));
+        assert!(short.is_err(), "{short:?} of {message:?}");
+    }
+    let longer = Bytes::from([&body[..], &[0]].concat());
+    assert!(M::decode(kind, longer).is_err(), "{message:?}");
 }
 
 #[test]
@@ -253,7 +278,7 @@ fn rectangles_outside_of_the_canvas_are_refused() {
     };
     let read = |overlay: &Overlay| {
         let mut out = BytesMut::new();
-        ToWorker::Overlay(overlay.clone()).encode(&mut out).unwrap();
+        ToWorker::Overlay { output: OutputId(0), overlay: overlay.clone() }.encode(&mut out).unwrap();
         Decoder::<ToWorker>::default().next(&mut out)
     };
     assert!(read(&good).is_ok());
@@ -265,4 +290,29 @@ fn rectangles_outside_of_the_canvas_are_refused() {
     ] {
         assert!(read(&Overlay { place, ..good.clone() }).is_err(), "{place:?}");
     }
+}
+
+#[test]
+fn what_is_said_of_an_output_names_it_and_is_said_by_the_right_end() {
+    let output = OutputId(0x0102_0304);
+    let orders = [
+        ToWorker::Open { output },
+        ToWorker::Cut { output, dts: MediaTime::ZERO, pts: MediaTime::ZERO },
+        ToWorker::StopOutput { output, before: MediaTime::MAX },
+        ToWorker::CloseOutput { output },
+    ];
+    for order in orders {
+        let mut out = BytesMut::new();
+        order.encode(&mut out).unwrap();
+        assert_eq!(out[5..9], [1, 2, 3, 4], "{order:?}");
+        assert!(Decoder::<FromWorker>::default().next(&mut out.clone()).is_err(), "{order:?} is no report");
+        let short = ToWorker::decode(out[0], Bytes::copy_from_slice(&out[5..8]));
+        assert_eq!(short, Err(Unreadable::Truncated { element: "output" }), "{order:?}");
+    }
+    let mut out = BytesMut::new();
+    FromWorker::Stopped { output }.encode(&mut out).unwrap();
+    assert_eq!(out[5..], [1, 2, 3, 4]);
+    assert!(Decoder::<ToWorker>::default().next(&mut out.clone()).is_err(), "a report is no order");
+    out[4] = 5;
+    assert!(Decoder::<FromWorker>::default().next(&mut out).is_err(), "longer than it may be");
 }

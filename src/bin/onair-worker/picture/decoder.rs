@@ -16,6 +16,9 @@ const MOST_BROKEN: u32 = 300;
 /// Keyframes that may be in the decoder at one time: it holds 16 pictures at most.
 const MOST_KEYFRAMES: usize = 32;
 
+/// Between keyframes where the source has none.
+const LONGEST_GOP: MediaTime = MediaTime::from_millis(10_000);
+
 /// One frame's duration at 60 a second, in nanoseconds: how a delay of the first picture becomes a number of pictures.
 const SHORTEST_FRAME: i64 = 16_666_667;
 
@@ -31,13 +34,22 @@ pub struct Decoder {
     planar: Planar,
     /// Presentation times of keyframes that are inside.
     keyframes: BTreeSet<MediaTime>,
+    /// The newest picture that was told to be one.
+    last_keyframe: Option<MediaTime>,
     broken: u32,
 }
 
 impl Decoder {
     /// For a track of pictures.
     pub const fn new(track: Track) -> Self {
-        Self { track, opened: None, planar: Planar::new(), keyframes: BTreeSet::new(), broken: 0 }
+        Self {
+            track,
+            opened: None,
+            planar: Planar::new(),
+            keyframes: BTreeSet::new(),
+            last_keyframe: None,
+            broken: 0,
+        }
     }
 
     /// The track that is decoded.
@@ -106,7 +118,11 @@ impl Decoder {
             }
             // All frames that went in had one.
             let Some(pts) = frame.pts().map(MediaTime::from_nanos) else { continue };
-            let keyframe = self.keyframes.contains(&pts);
+            let keyframe = self.keyframes.contains(&pts)
+                || self.last_keyframe.is_some_and(|last| pts - last >= LONGEST_GOP);
+            if keyframe {
+                self.last_keyframe = Some(pts);
+            }
             self.keyframes = self.keyframes.split_off(&pts);
             out.push(Picture { frame: self.planar.convert(frame)?, pts, keyframe });
         }

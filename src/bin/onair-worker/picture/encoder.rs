@@ -30,8 +30,8 @@ const USUAL_BITS_PER_PIXEL: f64 = 0.15;
 /// Below this a picture is not worth sending, whatever the source has: bits a second.
 const LOWEST_BITRATE: f64 = 200_000.0;
 
-/// Seconds between keyframes where the source has none.
-const LONGEST_GOP: f64 = 10.0;
+/// Frames between keyframes: x264's word for as many as there are. Pictures tell where keyframes are.
+const NO_LIMIT: u32 = 1 << 30;
 
 /// What an encoder is made for. Another one is needed when it changes.
 #[derive(Clone, Copy, PartialEq)]
@@ -117,7 +117,7 @@ impl Encoder {
         video.set_time_base(Rational(1, CLOCK));
         video.set_frame_rate(Some(Rational((frame_rate * 1000.0).round() as i32, 1000)));
         video.set_max_b_frames(0);
-        video.set_gop((frame_rate * LONGEST_GOP).round() as u32);
+        video.set_gop(NO_LIMIT);
         video.set_colorspace(settings.space);
         let usual =
             f64::from(settings.width) * f64::from(settings.height) * frame_rate * USUAL_BITS_PER_PIXEL;
@@ -165,8 +165,7 @@ impl Encoder {
     /// # Errors
     /// When the library fails.
     pub fn warm_up(&mut self, picture: &Picture) -> Result<(), JobError> {
-        let Picture { ref frame, pts, keyframe } = *picture;
-        self.encode(Picture { frame: frame.clone(), pts, keyframe }, true, &mut Vec::new())?;
+        self.encode(picture.share(), true, &mut Vec::new())?;
         self.fresh = true;
         Ok(())
     }
