@@ -10,6 +10,7 @@ use super::engagement::Engagement;
 use super::image::Image;
 use super::overlays::Overlays;
 use super::placement::Format;
+use super::VariantSet;
 use super::splice::{Ask, LEAD, Shown, SlotEvent, Why};
 use crate::av::worker::ipc::OverlayId;
 use crate::hub::Channel;
@@ -33,8 +34,8 @@ pub(super) enum Command {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Expected {
     pub id: OverlayId,
-    /// In which variant of the programme; `None` for all.
-    pub variant: Option<u8>,
+    /// In which variants of the programme.
+    pub variants: VariantSet,
     /// By when it will be.
     pub until: Instant,
 }
@@ -43,8 +44,8 @@ pub(super) struct Expected {
 #[derive(Debug)]
 pub(super) struct Pending {
     pub ask: Ask,
-    /// In which variant of the programme; `None` for all.
-    pub variant: Option<u8>,
+    /// In which variants of the programme.
+    pub variants: VariantSet,
     /// The broadcast that it is for.
     pub broadcast: u64,
     pub format: Format,

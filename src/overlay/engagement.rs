@@ -10,6 +10,7 @@ use tokio::time::sleep_until;
 
 use super::driver::{AHEAD, Command, Driver, Pending};
 use super::image::Image;
+use super::VariantSet;
 use super::placement::Format;
 use super::sharing::{Sharing, Todo, WorkerId};
 use super::splice::{LEAD, Output, SlotEvent, Splicer};
@@ -139,8 +140,8 @@ impl<'a> Engagement<'a> {
     fn expect(&mut self) {
         let in_use = self.in_use();
         for (splicer, variant) in self.splicers.iter_mut().zip(0..) {
-            let here = |of: Option<u8>| of.map_or(variant < in_use, |of| of == variant);
-            let expected = self.driver.expected.iter().filter(|expected| here(expected.variant));
+            let here = |of: VariantSet| of.numbers(in_use).any(|number| number == variant);
+            let expected = self.driver.expected.iter().filter(|expected| here(expected.variants));
             match expected.map(|expected| expected.until).max() {
                 Some(until) => splicer.expect(until, clock::monotonic()),
                 None => splicer.expect_nothing(),
@@ -155,8 +156,9 @@ impl<'a> Engagement<'a> {
             pending.broadcast == here && pending.ask.start.is_none_or(|start| start <= soon)
         };
         let due: Vec<Pending> = self.driver.waiting.extract_if(.., is_due).collect();
-        for Pending { ask, variant, format, image, .. } in due {
-            let variants: Vec<u8> = variant.map_or_else(|| (0..in_use).collect(), |variant| vec![variant]);
+        for Pending { ask, variants, format, image, .. } in due {
+            let variants = variants.numbers(in_use).filter(|variant| *variant < self.program.variants());
+            let variants: Vec<u8> = variants.collect();
             let told_of = variants.first().copied().unwrap_or_default();
             for variant in &variants {
                 if let Some(splicer) = self.splicers.get_mut(usize::from(*variant)) {

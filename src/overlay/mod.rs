@@ -21,7 +21,9 @@ pub mod placement;
 mod sharing;
 pub mod slots;
 pub mod splice;
+mod variant_set;
 
 pub use config::Config;
 pub use image::Image;
 pub use overlays::{AskError, Overlays, Request, Reserved, Wanted};
+pub use variant_set::VariantSet;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{broadcast, mpsc};
 
-use super::Config;
+use super::{Config, VariantSet};
 use super::driver::{Command, Driver, Expected, Pending};
 use super::image::{self, Image, Memory};
 use super::metrics::Metrics;
@@ -24,6 +24,9 @@ use crate::{clock, metrics};
 /// Longer than an image may take to be decoded, until its slot is there.
 const IMAGE_GRACE: Duration = Duration::from_secs(1);
 
+/// Pictures that are larger than this are burned in once (2560×1440).
+const MOST_SHARED_PIXELS: u32 = 3_686_400;
+
 /// Events of slots that somebody who listens may be behind.
 const EVENTS: usize = 1024;
 
@@ -36,8 +39,8 @@ pub struct Wanted {
     pub start: Option<MediaTime>,
     /// How long it is to be on.
     pub duration: Duration,
-    /// In which variant of the programme; `None` for all.
-    pub variant: Option<u8>,
+    /// In which variants of the programme.
+    pub variants: VariantSet,
 }
 
 /// An overlay that somebody wants to see.
@@ -160,19 +163,19 @@ impl Overlays {
         let status = channel.status();
         let (broadcast, newest) = channel.newest().filter(|_| status.live).ok_or(AskError::Offline)?;
         let canvas = canvas(&status.tracks)?;
-        let Wanted { format, start, duration, variant } = wanted;
+        let Wanted { format, start, duration, variants } = wanted;
         if format.place(canvas, canvas).is_none() {
             return Err(AskError::TooSmall(Format::MIN_SIDE));
         }
         let channel_name = channel.name().clone();
-        let asked = NewSlot { channel: channel_name, broadcast, format, start, duration, variant };
+        let asked = NewSlot { channel: channel_name, broadcast, format, start, duration, variants };
         let id = self.slots().ask(asked, newest, clock::wall())?;
         let (overlays, channel) = (self.clone(), Arc::clone(channel));
         let reserved = Reserved { overlays, channel, id, broadcast, wanted, canvas, shown: false };
         if start.is_none_or(|start| start <= newest + LEAD) {
             // By the time that it is known what is shown, a worker has caught up with the source.
             let until = clock::monotonic() + self.0.config.image_time + IMAGE_GRACE;
-            self.tell(&reserved.channel, Command::Expect(Expected { id, variant, until }));
+            self.tell(&reserved.channel, Command::Expect(Expected { id, variants, until }));
         }
         Ok(reserved)
     }
@@ -235,8 +238,16 @@ impl Overlays {
     }
 
     /// The most variants of a programme that are burned in at one time.
-    pub fn variants(&self) -> u8 {
+    pub(super) fn variants(&self) -> u8 {
         self.0.config.variants
+    }
+
+    /// The same for what is on the air in a channel: of large pictures a worker's memory holds no second.
+    pub fn variants_of(&self, channel: &Channel) -> u8 {
+        match canvas(&channel.status().tracks) {
+            Ok(Size { width, height }) if width.saturating_mul(height) <= MOST_SHARED_PIXELS => self.variants(),
+            _ => 1,
+        }
     }
 
     pub(super) fn limits(&self) -> Limits {
@@ -314,9 +325,9 @@ impl Reserved {
     /// Has an image shown in the slot.
     pub fn show(mut self, image: Image) -> OverlayId {
         self.shown = true;
-        let Wanted { format, start, duration, variant } = self.wanted;
+        let Wanted { format, start, duration, variants } = self.wanted;
         let ask = Ask { id: self.id, start, duration: duration.into() };
-        let pending = Pending { ask, variant, broadcast: self.broadcast, format, image };
+        let pending = Pending { ask, variants, broadcast: self.broadcast, format, image };
         self.overlays.tell(&self.channel, Command::Ask(pending));
         self.id
     }

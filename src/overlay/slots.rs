@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use super::Config;
 use super::placement::Format;
+use super::{Config, VariantSet};
 use super::splice::{Limits, Shown, SlotEvent, Why};
 use crate::av::worker::ipc::OverlayId;
 use crate::media::{ChannelName, MediaTime};
@@ -22,8 +22,8 @@ pub struct NewSlot {
     pub start: Option<MediaTime>,
     /// How long it is to be on.
     pub duration: Duration,
-    /// In which variant of the programme; `None` for all.
-    pub variant: Option<u8>,
+    /// In which variants of the programme.
+    pub variants: VariantSet,
 }
 
 /// A slot and its trace.
@@ -172,8 +172,7 @@ impl Slots {
         let mut waiting = 0;
         for other in self.of(&slot.asked.channel) {
             let (from, until) = other.span();
-            let is_beside = slot.asked.variant.zip(other.asked.variant).is_some_and(|(a, b)| a != b);
-            if !is_beside && from < end && start < until {
+            if slot.asked.variants.meets(other.asked.variants) && from < end && start < until {
                 return Err(Refusal::Overlaps { other: other.id });
             }
             waiting += 1;
@@ -249,7 +248,7 @@ mod tests {
             format: Format::Corner,
             start: start.map(MediaTime::from_millis),
             duration: Duration::from_millis(millis),
-            variant: None,
+            variants: VariantSet::ALL,
         }
     }
 
@@ -279,14 +278,14 @@ mod tests {
     #[test]
     fn slots_of_different_variants_are_beside_one_another_and_one_for_all_is_beside_none() {
         let mut slots = slots();
-        let mut ask = |variant| {
-            let asked = NewSlot { variant, ..new("kitchen", Some(70_000), 10_000) };
+        let mut ask = |variants| {
+            let asked = NewSlot { variants, ..new("kitchen", Some(70_000), 10_000) };
             slots.ask(asked, MediaTime::from_millis(60_000), UNIX_EPOCH)
         };
-        let first = ask(Some(0)).unwrap();
-        assert!(ask(Some(1)).is_ok());
-        for variant in [Some(0), None] {
-            assert_eq!(ask(variant), Err(Refusal::Overlaps { other: first }));
+        let first = ask(VariantSet::one(0)).unwrap();
+        assert!(ask(VariantSet::one(1)).is_ok());
+        for variants in [VariantSet::one(0), VariantSet::one(2).with(0), VariantSet::ALL] {
+            assert_eq!(ask(variants), Err(Refusal::Overlaps { other: first }));
         }
     }
 

@@ -26,7 +26,7 @@ use crate::ledger::{
 };
 use crate::media::{Cohort, CueId, MediaTime};
 use crate::money::Money;
-use crate::overlay::{Image, Reserved, Wanted};
+use crate::overlay::{Image, Reserved, VariantSet, Wanted};
 
 /// The audience of a programme that is the same for all is one cohort.
 const VARIANTS: usize = 1;
@@ -197,7 +197,7 @@ impl Job {
                 format: self.slot.format,
                 start: Some(self.slot.cue.start),
                 duration: millis(self.slot.cue.duration),
-                variant: None,
+                variants: VariantSet::ALL,
             };
             match inner.overlays.reserve(&self.channel, wanted) {
                 Ok(place) => {

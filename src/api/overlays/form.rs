@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use crate::http::ApiError;
 use crate::media::MediaTime;
 use crate::overlay::placement::Format;
-use crate::overlay::{Request, Wanted};
+use crate::overlay::{Request, VariantSet, Wanted};
 
 /// What a form may have beside the image, in bytes.
 pub(super) const AROUND: usize = 16 << 10;
@@ -54,7 +54,7 @@ pub(super) async fn read(mut form: Multipart, max_image: usize) -> Result<Reques
         format: format.ok_or_else(|| lacks(FORMATS))?,
         duration: duration.ok_or_else(|| lacks("duration_ms: how long it is to be on"))?,
         start,
-        variant: None,
+        variants: VariantSet::ALL,
     };
     Ok(Request { wanted, image })
 }

@@ -33,14 +33,14 @@
 //! the last [`RETAINED_PICTURES`] decoded pictures for each output that waits for its cut, so that the cut may be told after the
 //! frames from it on were sent. A cut further back than that, or than the output was opened, ends the job in `Failed`.
 //!
-//! **Keyframes:** beside its first, an output has them where the source has, so that all outputs have them on the same pictures. Where
-//! the source has none for ten seconds, the worker chooses a picture for all.
+//! **Keyframes:** beside its first, an output has them where the source has, so that all outputs have them on the same
+//! pictures. Where the source has none for ten seconds, the worker chooses a picture for all.
 //!
-//! **Leaving:** after its last overlay an output goes on undrawn, until it is stopped with the pts of the source keyframe at which the
-//! source is let pass again. With `StopOutput` the others go on, and so do frames: the output has given all when the
+//! **Leaving:** after its last overlay an output goes on undrawn, until it is stopped with the pts of the source keyframe at
+//! which the source is let pass again. With `StopOutput` the others go on, and so do frames: the output has given all when the
 //! first picture that is not wanted comes out of the decoder, which is that of the keyframe, after the leading pictures of an
-//! open GOP. It is open until it says `Stopped`; what is said to it until then, or has crossed that, does no harm. `Stop` is for
-//! when no frame follows for anybody: the decoder gives what it holds at once. Leading pictures are to be sent before it.
+//! open GOP. It is open until it says `Stopped`; what is said to it until then, or has crossed that, does no harm. `Stop` is
+//! for when no frame follows for anybody: the decoder gives what it holds at once. Leading pictures are to be sent before it.
 //!
 //! Both ends take the other for a stranger: lengths are checked before anything is allocated, configuration records go
 //! through [`codec::describe`](crate::codec::describe), and an unknown message is an error.
