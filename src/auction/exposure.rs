@@ -114,14 +114,34 @@ impl Exposures {
 
     /// Grants a display: to be told before it is shown.
     pub fn record(&mut self, campaign: &Campaign, channel: &ChannelName, subject: Subject, at: UnixMillis) {
-        let exposure = exposure(campaign, at);
-        let has_cap = |scope| campaign.caps.iter().any(|cap| cap.scope == scope);
-        if has_cap(CapScope::Viewer) || campaign.separation.is_some() {
-            self.of.entry(Key::Subject(subject)).or_default().push_back(exposure.clone());
+        self.record_for(campaign, subject, at);
+        self.record_in(campaign, channel, at);
+    }
+
+    fn record_for(&mut self, campaign: &Campaign, subject: Subject, at: UnixMillis) {
+        if has_cap(campaign, CapScope::Viewer) || campaign.separation.is_some() {
+            self.of.entry(Key::Subject(subject)).or_default().push_back(exposure(campaign, at));
         }
-        if has_cap(CapScope::Channel) {
-            self.of.entry(Key::Channel(channel.clone())).or_default().push_back(exposure);
+    }
+
+    fn record_in(&mut self, campaign: &Campaign, channel: &ChannelName, at: UnixMillis) {
+        if has_cap(campaign, CapScope::Channel) {
+            self.of.entry(Key::Channel(channel.clone())).or_default().push_back(exposure(campaign, at));
         }
+    }
+
+    /// A display in a channel's programme of which it is not kept to whom it was granted: it counts for all of these.
+    pub fn record_for_all(
+        &mut self,
+        campaign: &Campaign,
+        channel: &ChannelName,
+        subjects: impl Iterator<Item = Subject>,
+        at: UnixMillis,
+    ) {
+        for subject in subjects {
+            self.record_for(campaign, subject, at);
+        }
+        self.record_in(campaign, channel, at);
     }
 
     /// After a restart: a campaign's slot in a channel that nobody knows the viewers of until its deadline.
@@ -160,6 +180,10 @@ impl Exposures {
             None => self.of.len() < self.max_subjects,
         }
     }
+}
+
+fn has_cap(campaign: &Campaign, scope: CapScope) -> bool {
+    campaign.caps.iter().any(|cap| cap.scope == scope)
 }
 
 fn exposure(campaign: &Campaign, at: UnixMillis) -> Exposure {

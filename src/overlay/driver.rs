@@ -6,11 +6,11 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
+use super::VariantSet;
 use super::engagement::Engagement;
 use super::image::Image;
 use super::overlays::Overlays;
 use super::placement::Format;
-use super::VariantSet;
 use super::splice::{Ask, LEAD, Shown, SlotEvent, Why};
 use crate::av::worker::ipc::OverlayId;
 use crate::hub::Channel;

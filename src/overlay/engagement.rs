@@ -8,9 +8,9 @@ use std::time::Instant;
 
 use tokio::time::sleep_until;
 
+use super::VariantSet;
 use super::driver::{AHEAD, Command, Driver, Pending};
 use super::image::Image;
-use super::VariantSet;
 use super::placement::Format;
 use super::sharing::{Sharing, Todo, WorkerId};
 use super::splice::{LEAD, Output, SlotEvent, Splicer};

@@ -7,13 +7,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{broadcast, mpsc};
 
-use super::{Config, VariantSet};
 use super::driver::{Command, Driver, Expected, Pending};
 use super::image::{self, Image, Memory};
 use super::metrics::Metrics;
 use super::placement::Format;
 use super::slots::{NewSlot, Refusal, Slot, Slots};
 use super::splice::{Ask, LEAD, Limits, SlotEvent};
+use super::{Config, VariantSet};
 use crate::av::worker::ipc::{OverlayId, Size};
 use crate::av::worker::{StartError, Workers};
 use crate::context::Life;
@@ -245,7 +245,9 @@ impl Overlays {
     /// The same for what is on the air in a channel: of large pictures a worker's memory holds no second.
     pub fn variants_of(&self, channel: &Channel) -> u8 {
         match canvas(&channel.status().tracks) {
-            Ok(Size { width, height }) if width.saturating_mul(height) <= MOST_SHARED_PIXELS => self.variants(),
+            Ok(Size { width, height }) if width.saturating_mul(height) <= MOST_SHARED_PIXELS => {
+                self.variants()
+            }
             _ => 1,
         }
     }

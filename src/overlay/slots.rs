@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use super::placement::Format;
-use super::{Config, VariantSet};
 use super::splice::{Limits, Shown, SlotEvent, Why};
+use super::{Config, VariantSet};
 use crate::av::worker::ipc::OverlayId;
 use crate::media::{ChannelName, MediaTime};
 

@@ -11,6 +11,7 @@ use crate::media::CueId;
 pub(super) struct Charged {
     pub cue: CueId,
     pub slot: SlotId,
+    pub lot: u16,
     /// Those that it could not take, and may be told again.
     pub failed: Vec<SessionId>,
 }
@@ -37,5 +38,5 @@ pub(super) async fn charge(sale: &Sale, Due { cue, slot, lot, sessions }: Due) -
             failed.push(session);
         }
     }
-    Charged { cue, slot, failed }
+    Charged { cue, slot, lot, failed }
 }

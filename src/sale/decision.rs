@@ -1,18 +1,19 @@
 //! A slot's auction: the audience is taken, bidders are asked, the trace is kept and the money reserved, both durable; only
 //! then may anything be shown.
 
-use std::collections::{BTreeSet, HashSet};
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_lc_rs::rand;
 
-use super::config::Delivery;
+use super::audience::Group;
 use super::exchange::account::is_bidders;
 use super::guided::{Shown, Standing};
 use super::record::{CueNumber, Outcome, Sold, Stage};
 use super::server::Sale;
-use super::slots::Live;
+use super::slots::{Burned, Live};
+use super::variants::Variants;
 use crate::auction::bid::LossReason;
 use crate::auction::bidder::house::House;
 use crate::auction::bidder::offer;
@@ -26,12 +27,8 @@ use crate::ledger::{
 };
 use crate::media::{Cohort, CueId, MediaTime};
 use crate::money::Money;
-use crate::overlay::{Image, Reserved, VariantSet, Wanted};
+use crate::overlay::{Image, Reserved};
 
-/// The audience of a programme that is the same for all is one cohort.
-const VARIANTS: usize = 1;
-/// The most cohorts of pages that are sold apart.
-const MAX_COHORTS: usize = 32;
 /// How often a slot is decided again when the winner cannot be shown or paid for.
 const ATTEMPTS: usize = 3;
 
@@ -48,6 +45,8 @@ pub(super) struct Job {
     pub hashtags: BTreeSet<Arc<str>>,
     /// How far the audience stands out.
     pub engagement: f64,
+    /// Which groups of the programme's viewers get which variant of it.
+    pub variants: Arc<Mutex<Variants>>,
 }
 
 /// What was decided.
@@ -56,14 +55,6 @@ pub(super) enum Decided {
     Sold(Box<(Live, Option<Standing>)>),
     /// There will be none.
     Unsold(Outcome),
-}
-
-/// Who can be shown something, and how.
-struct Audience {
-    /// The programme's, and the time that is taken there; `None` where there is nobody, or no overlay can be drawn.
-    burned: Option<(Cohorts, Reserved)>,
-    /// Pages that draw.
-    guided: Option<Cohorts>,
 }
 
 impl Job {
@@ -79,16 +70,16 @@ impl Job {
     async fn decide(&self) -> Result<Decided, Outcome> {
         let inner = self.sale.inner();
         let mut audience = self.audience()?;
-        let burned =
-            audience.burned.as_ref().map(|(cohorts, _)| self.auctions(cohorts, DisplayClass::Server));
-        let guided = audience.guided.as_ref().map(|cohorts| self.auctions(cohorts, DisplayClass::Client));
-        let auctions: Vec<Auction> = burned.iter().chain(&guided).flatten().cloned().collect();
-        let burned = burned.map_or(0, |auctions| auctions.len());
+        let groups = audience.burned.iter().map(|group| (&group.cohort, group.count));
+        let mut auctions = self.auctions(groups, DisplayClass::Server);
+        let burned = auctions.len();
+        let pages = audience.guided.iter().flat_map(Cohorts::groups);
+        auctions.extend(self.auctions(pages, DisplayClass::Client));
         let outside = inner.exchange.offers(&auctions, clock::monotonic() + inner.config.deadline).await;
         let mut broken = HashSet::new();
         let mut attempts = ATTEMPTS;
         loop {
-            let traces = self.traces(&auctions, &outside, &broken);
+            let traces = self.traces(&auctions, &audience.burned, &outside, &broken);
             let deadline = self.deadline();
             let Some(sale) = sale::Sale::of(&traces, inner.config.share(), deadline) else {
                 inner.exchange.tell(&traces, None);
@@ -101,22 +92,13 @@ impl Job {
             };
             attempts -= 1;
             let lots = sale.reservation.lots.clone();
-            // The one lot of the programme, if it was sold.
-            let of_program = sale.traces.iter().position(|place| *place < burned);
-            let mut image = None;
-            if let (Some(lot), Some((_, place))) =
-                (of_program.and_then(|lot| lots.get(lot)), &audience.burned)
-            {
-                image = self.image(place, lot.campaign, lot.creative).await;
-                if image.is_none() {
-                    broken.insert(lot.creative);
-                    inner.records.change(self.number, |record| record.traces.clone_from(&traces));
-                    if attempts == 0 {
-                        return unsold(LossReason::Unsold, Outcome::NoBid);
-                    }
-                    continue;
+            let Ok(mut images) = self.images(&sale, &audience.burned, &mut broken).await else {
+                inner.records.change(self.number, |record| record.traces.clone_from(&traces));
+                if attempts == 0 {
+                    return unsold(LossReason::Unsold, Outcome::NoBid);
                 }
-            }
+                continue;
+            };
             let places = sale.traces.clone();
             let kept = inner.records.keep(self.number, |record| record.traces.clone_from(&traces));
             let reserved = inner.ledger.submit(Event::Reserve(sale.reservation));
@@ -146,13 +128,18 @@ impl Job {
                 inner.market().reserved(lot.campaign, amount);
             }
             let is_paid = |lot: usize| units.get(lot).is_some_and(|count| *count > 0);
-            let place = audience.burned.take().map(|(_, place)| place);
-            let overlay = match (of_program.filter(|lot| is_paid(*lot)), place, image) {
-                (Some(lot), Some(place), Some(image)) if self.grant(&lots, lot) => {
-                    Some((place.show(image), u16::try_from(lot).unwrap_or(u16::MAX)))
+            let mut overlays = Vec::new();
+            for (place, group) in std::mem::take(&mut audience.burned).into_iter().enumerate() {
+                let lot = places.iter().position(|trace| *trace == place).filter(|lot| is_paid(*lot));
+                if let Some(lot) = lot
+                    && let Some(image) = images.remove(&lot)
+                    && self.grant(&lots, lot, self.subject(&group))
+                {
+                    let number = u16::try_from(lot).unwrap_or(u16::MAX);
+                    let Group { place, arranged, time, .. } = group;
+                    overlays.push(Burned::new(time.show(image), number, place, arranged));
                 }
-                _ => None,
-            };
+            }
             let shown = audience.guided.take().map(|cohorts| {
                 let lot_of = |place: usize| {
                     let lot = places.iter().position(|trace| *trace == burned + place)?;
@@ -163,7 +150,7 @@ impl Job {
                 self.standing(slot, deadline, cohorts, lots)
             });
             let shown = shown.filter(|standing| standing.lots.iter().any(Option::is_some));
-            if overlay.is_none() && shown.is_none() {
+            if overlays.is_empty() && shown.is_none() {
                 self.release(slot).await;
                 return unsold(LossReason::Unsold, Outcome::NoBid);
             }
@@ -171,70 +158,65 @@ impl Job {
             inner.exchange.tell(&traces, None);
             inner.records.change(self.number, |record| {
                 record.stage = Stage::Sold;
-                let overlay = overlay.map(|(overlay, _)| overlay.0.to_string());
-                record.sold = Some(Sold { slot, units, traces: places, overlay });
+                let overlays = overlays.iter().map(|burned| burned.overlay.0.to_string()).collect();
+                record.sold = Some(Sold { slot, units, traces: places, overlays });
             });
-            let live = Live::new(slot, &self.slot, overlay, shown.is_some(), deadline);
+            let live = Live::new(slot, &self.slot, overlays, shown.is_some(), deadline);
             return Ok(Decided::Sold(Box::new((live, shown))));
         }
     }
 
-    /// Who can be shown something. The overlay's time is taken first: a worker catches up with the source in the meantime.
-    fn audience(&self) -> Result<Audience, Outcome> {
-        let inner = self.sale.inner();
-        let delivery = self.sale.settings(self.channel.name()).delivery;
-        let viewers = match delivery {
-            Delivery::Guided => 0,
-            _ => self.channel.audience().len(),
-        };
-        let pages: Vec<Cohort> =
-            inner.guided.audience(self.channel.name()).into_iter().map(|(_, cohort)| cohort).collect();
-        let guided = (!pages.is_empty()).then(|| Cohorts::group(pages, inner.config.k, MAX_COHORTS));
-        let mut obstacle = Outcome::NoAudience;
-        let mut burned = None;
-        if viewers > 0 {
-            let wanted = Wanted {
-                format: self.slot.format,
-                start: Some(self.slot.cue.start),
-                duration: millis(self.slot.cue.duration),
-                variants: VariantSet::ALL,
+    /// Decodes what is to be drawn for each lot of the programme's viewers.
+    ///
+    /// # Errors
+    /// When a creative cannot be shown: it is broken from now on.
+    async fn images(
+        &self,
+        sale: &sale::Sale,
+        groups: &[Group],
+        broken: &mut HashSet<u64>,
+    ) -> Result<HashMap<usize, Image>, ()> {
+        let mut images = HashMap::new();
+        for (number, (lot, place)) in sale.reservation.lots.iter().zip(&sale.traces).enumerate() {
+            let Some(group) = groups.get(*place) else { continue };
+            let image = self.image(&group.time, lot.campaign, lot.creative).await;
+            let Some(image) = image else {
+                broken.insert(lot.creative);
+                return Err(());
             };
-            match inner.overlays.reserve(&self.channel, wanted) {
-                Ok(place) => {
-                    // Whoever watches the programme sees the same: of nobody apart is anything known or told.
-                    let everybody = std::iter::repeat_n(Cohort::everybody(), viewers);
-                    burned = Some((Cohorts::group(everybody, inner.config.k, VARIANTS), place));
-                }
-                Err(error) => obstacle = Outcome::NoPlace { why: error.to_string() },
-            }
+            images.insert(number, image);
         }
-        if burned.is_none() && guided.is_none() { Err(obstacle) } else { Ok(Audience { burned, guided }) }
+        Ok(images)
     }
 
     /// Asks everybody, and decides.
-    fn traces(&self, auctions: &[Auction], outside: &[Vec<Offer>], broken: &HashSet<u64>) -> Vec<Trace> {
-        let program = self.house(broken, Some(&self.subject()));
+    fn traces(
+        &self,
+        auctions: &[Auction],
+        groups: &[Group],
+        outside: &[Vec<Offer>],
+        broken: &HashSet<u64>,
+    ) -> Vec<Trace> {
         let pages = self.house(broken, None);
-        let decide = |(auction, outside): (&Auction, &Vec<Offer>)| {
-            let house = match auction.context.class {
-                DisplayClass::Server => &program,
-                DisplayClass::Client => &pages,
+        let decide = |(place, (auction, outside)): (usize, (&Auction, &Vec<Offer>))| {
+            let house = match groups.get(place) {
+                Some(group) => offer(&self.house(broken, Some(&self.subject(group))), auction, &[]),
+                None => offer(&pages, auction, &[]),
             };
-            let house = offer(house, auction, &[]);
             let outside = outside.iter().map(|offer| without(offer, broken));
             Trace::of(auction.clone(), std::iter::once(house).chain(outside).collect())
         };
-        auctions.iter().zip(outside).map(decide).collect()
+        auctions.iter().zip(outside).enumerate().map(decide).collect()
     }
 
     /// Whether the programme may show a lot, by caps and separation: that is so unless another slot was faster.
-    fn grant(&self, lots: &[Lot], lot: usize) -> bool {
+    fn grant(&self, lots: &[Lot], lot: usize, subject: Subject) -> bool {
         let inner = self.sale.inner();
         let Some(sold) = lots.get(lot) else { return false };
         // Bidders outside have no caps here.
         is_bidders(sold.campaign)
             || inner.bookings.campaign(sold.campaign).is_some_and(|campaign| {
-                inner.market().expose(&campaign, self.channel.name(), self.subject(), clock::unix_now())
+                inner.market().expose(&campaign, self.channel.name(), subject, clock::unix_now())
             })
     }
 
@@ -304,7 +286,11 @@ impl Job {
     }
 
     /// An auction for each cohort.
-    fn auctions(&self, cohorts: &Cohorts, class: DisplayClass) -> Vec<Auction> {
+    fn auctions<'a>(
+        &self,
+        cohorts: impl Iterator<Item = (&'a Cohort, u32)>,
+        class: DisplayClass,
+    ) -> Vec<Auction> {
         let inner = self.sale.inner();
         let settings = self.sale.settings(self.channel.name());
         let title = (inner.title)(self.channel.name());
@@ -335,7 +321,7 @@ impl Job {
             deals: deals.clone(),
             seed: seed(),
         };
-        cohorts.groups().map(auction).collect()
+        cohorts.map(auction).collect()
     }
 
     /// A slot that is sold again after it was moved is another one for the ledger.
@@ -348,8 +334,9 @@ impl Job {
         SlotName { channel: self.channel.name().clone(), broadcast: self.broadcast, cue }
     }
 
-    fn subject(&self) -> Subject {
-        Subject::Program(self.channel.name().clone(), 0)
+    /// Who sees what is drawn for a group: all who get its variant.
+    fn subject(&self, group: &Group) -> Subject {
+        Subject::Program(self.channel.name().clone(), group.arranged.variant(group.place).into())
     }
 
     /// The campaigns as they stand; creatives that have just failed are not ready.
@@ -426,7 +413,7 @@ const fn unkept(why: String) -> Outcome {
     Outcome::Unkept { why }
 }
 
-fn millis(duration: Option<MediaTime>) -> Duration {
+pub(super) fn millis(duration: Option<MediaTime>) -> Duration {
     let millis = duration.unwrap_or(MediaTime::ZERO).as_millis();
     Duration::from_millis(u64::try_from(millis).unwrap_or(0))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::future::pending;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::broadcast::error::RecvError;
@@ -16,6 +16,7 @@ use super::moment::HashtagMoment;
 use super::record::{CueNumber, CueRecord, Outcome, Shown, Stage};
 use super::server::Sale;
 use super::slots::{Closing, Slots, Todo};
+use super::variants::Variants;
 use crate::av::worker::ipc::OverlayId;
 use crate::clock;
 use crate::cue::{CueBus, Moment, Proposal, Refused, Slot, SlotChange};
@@ -58,6 +59,8 @@ pub(super) struct Director {
     deciding: HashMap<task::Id, CueId>,
     charges: JoinSet<Charged>,
     moment: HashtagMoment,
+    /// Which groups of the programme's viewers get which variant of it.
+    variants: Arc<Mutex<Variants>>,
 }
 
 impl Director {
@@ -81,6 +84,7 @@ impl Director {
             deciding: HashMap::new(),
             charges: JoinSet::new(),
             moment: HashtagMoment::default(),
+            variants: Arc::default(),
         }
     }
 
@@ -229,27 +233,21 @@ impl Director {
         match todo {
             Todo::Nothing => {}
             Todo::Forget => self.over(cue, Outcome::Withdrawn),
-            Todo::Withdraw(overlay) => {
+            Todo::Withdraw(overlays) => {
                 inner.guided.withdraw(name, number);
-                match overlay {
-                    Some(overlay) => inner.overlays.cancel(overlay),
-                    None => {
-                        let closing = self.slots.withdrawn(cue, self.air.newest, Why::Cancelled);
-                        self.close(closing);
-                    }
+                if overlays.is_empty() {
+                    let closing = self.slots.withdrawn(cue, self.air.newest, Why::Cancelled);
+                    self.close(closing);
                 }
+                overlays.into_iter().for_each(|overlay| inner.overlays.cancel(overlay));
             }
-            Todo::EndAt(overlay, end) => {
+            Todo::EndAt(overlays, end) => {
                 self.sale.guide_until(name, number, end);
-                if let Some(overlay) = overlay {
-                    inner.overlays.shorten(overlay, end);
-                }
+                overlays.into_iter().for_each(|overlay| inner.overlays.shorten(overlay, end));
             }
-            Todo::SellAgain(overlay, slot) => {
+            Todo::SellAgain(overlays, slot) => {
                 inner.guided.withdraw(name, number);
-                if let Some(overlay) = overlay {
-                    inner.overlays.cancel(overlay);
-                }
+                overlays.into_iter().for_each(|overlay| inner.overlays.cancel(overlay));
                 inner.records.change(number, |record| {
                     record.stage = Stage::Announced;
                     record.sold = None;
@@ -277,6 +275,7 @@ impl Director {
                 slot,
                 hashtags: hashtags.clone(),
                 engagement: self.bus.engagement(),
+                variants: Arc::clone(&self.variants),
             };
             let of = cue.clone();
             let decision = self.decisions.spawn(async move { (of, job.run().await) });
@@ -325,8 +324,8 @@ impl Director {
         if let Some(cue) = cue {
             match event {
                 SlotEvent::Ready => {}
-                SlotEvent::Began { first_pts, .. } => self.began(&cue, first_pts),
-                SlotEvent::Closed { shown, why } => self.closed(&cue, shown, why),
+                SlotEvent::Began { first_pts, .. } => self.began(&cue, overlay, first_pts),
+                SlotEvent::Closed { shown, why } => self.closed(&cue, overlay, shown, why),
             }
         }
     }
@@ -336,28 +335,28 @@ impl Director {
         for (cue, overlay) in self.slots.drawn() {
             let Some(slot) = self.sale.inner().overlays.slot(overlay) else { continue };
             if let Some(first) = slot.shown.first_pts {
-                self.began(&cue, first);
+                self.began(&cue, overlay, first);
             }
             if let Some((why, _)) = slot.over {
-                self.closed(&cue, slot.shown, why);
+                self.closed(&cue, overlay, slot.shown, why);
             }
         }
     }
 
-    fn began(&mut self, cue: &CueId, first: MediaTime) {
+    fn began(&mut self, cue: &CueId, overlay: OverlayId, first: MediaTime) {
         let inner = self.sale.inner();
         let required = inner.config.display_time.into();
-        let Some(number) = self.slots.began(cue, first, required) else { return };
+        let Some(number) = self.slots.began(cue, overlay, first, required) else { return };
         inner.records.change(number, |record| {
             record.stage = Stage::OnAir;
             record.shown = Some(Shown { first_pts_ns: Some(first.as_nanos()), ..Shown::default() });
         });
     }
 
-    fn closed(&mut self, cue: &CueId, shown: splice::Shown, why: Why) {
+    fn closed(&mut self, cue: &CueId, overlay: OverlayId, shown: splice::Shown, why: Why) {
         let delay = self.sale.inner().config.max_viewer_delay.as_millis();
         let delay = i64::try_from(delay).unwrap_or(i64::MAX);
-        let closing = self.slots.closed(cue, shown, why, clock::unix_now(), delay);
+        let closing = self.slots.closed(cue, overlay, shown, why, clock::unix_now(), delay);
         self.close(closing);
     }
 
@@ -410,8 +409,8 @@ impl Director {
 
     /// What could not be charged is tried again.
     fn charged(&mut self, charged: Option<Charged>) {
-        if let Some(Charged { cue, slot, failed }) = charged {
-            self.slots.uncount(&cue, slot, &failed);
+        if let Some(Charged { cue, slot, lot, failed }) = charged {
+            self.slots.uncount(&cue, slot, lot, &failed);
         }
     }
 
@@ -454,7 +453,7 @@ impl Director {
             let overlays = &self.sale.inner().overlays;
             overlays.cancel(overlay);
             let shown = overlays.slot(overlay).map_or_else(splice::Shown::default, |slot| slot.shown);
-            self.closed(&cue, shown, Why::BroadcastEnded);
+            self.closed(&cue, overlay, shown, Why::BroadcastEnded);
         }
     }
 }

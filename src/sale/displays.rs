@@ -31,9 +31,9 @@ impl Displays {
         self.end = self.end.min(end);
     }
 
-    /// The sessions that it was shown to for long enough by now and that are not counted yet.
-    pub fn due(&self, audience: &[Watching]) -> Vec<SessionId> {
-        let due = audience.iter().filter(|watching| {
+    /// Of those who get it, the sessions that it was shown to for long enough by now and that are not counted yet.
+    pub fn due<'a>(&self, audience: impl Iterator<Item = &'a Watching>) -> Vec<SessionId> {
+        let due = audience.filter(|watching| {
             let Some(seen) = watching.seen else { return false };
             seen.until.min(self.end) - seen.since.max(self.first) >= self.required
         });
@@ -85,9 +85,9 @@ mod tests {
             watching(5, 17_000, 40_000),
             nothing,
         ];
-        assert_eq!(displays.due(&audience), [SessionId(2), SessionId(5)]);
+        assert_eq!(displays.due(audience.iter()), [SessionId(2), SessionId(5)]);
         displays.count(SessionId(2));
-        assert_eq!(displays.due(&audience), [SessionId(5)]);
+        assert_eq!(displays.due(audience.iter()), [SessionId(5)]);
         assert_eq!(displays.counted(), 1);
     }
 
@@ -95,10 +95,10 @@ mod tests {
     fn frames_that_were_not_shown_count_for_nobody() {
         let mut displays = Displays::new(ms(10_000), ms(18_000), ms(1000));
         displays.shorten(ms(10_800));
-        assert_eq!(displays.due(&[watching(1, 0, 60_000)]), []);
+        assert_eq!(displays.due([watching(1, 0, 60_000)].iter()), []);
         let short = Displays::new(ms(10_000), ms(10_400), ms(1000));
         assert_eq!(
-            short.due(&[watching(1, 0, 10_400)]),
+            short.due([watching(1, 0, 10_400)].iter()),
             [SessionId(1)],
             "the whole of a short one is enough"
         );

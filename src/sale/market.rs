@@ -2,6 +2,7 @@
 //! decides who bids.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::auction::bidder::house::{Candidate, House};
@@ -98,6 +99,19 @@ impl Market {
     pub fn recall(&mut self, campaign: &Campaign, channel: &ChannelName, subject: Subject, at: UnixMillis) {
         self.exposures.watch(campaign);
         self.exposures.record(campaign, channel, subject, at);
+    }
+
+    /// The same of what was burned in, in one of these variants.
+    pub fn recall_burned(
+        &mut self,
+        campaign: &Campaign,
+        channel: &ChannelName,
+        variants: Range<u8>,
+        at: UnixMillis,
+    ) {
+        let subjects = variants.map(|variant| Subject::Program(channel.clone(), variant.into()));
+        self.exposures.watch(campaign);
+        self.exposures.record_for_all(campaign, channel, subjects, at);
     }
 
     /// A slot that ran when the process before this one ended: its campaign may have been seen by everybody in the channel

@@ -12,6 +12,8 @@
 //! | [`slots`] | ≈ a broadcast's slots on their way: what becomes of each, and what is to be done |
 //! | [`moment`] | ≈ the hashtags of the moment |
 //! | `charges` | displays on their way into the ledger |
+//! | [`variants`] | ≈ which group of a programme's viewers gets which variant of it |
+//! | `audience` | who can be shown something at a cue |
 //! | `decision` | a slot's auction: who is asked, what is reserved, what may be shown |
 //! | `guided`, `pages` | pages that draw overlays themselves: what each is told, over `/events/CHANNEL` |
 //! | `tracking` | the same for players that ask again and again, as they do of AWS Elemental MediaTailor |
@@ -22,6 +24,7 @@
 //! A slot goes: cue bus → announced in the broadcast → time and audience taken → auction → trace kept and money
 //! reserved, both durable → overlay on the exact frame → displays charged as they happen → settled by the ledger.
 
+mod audience;
 mod beacons;
 mod charges;
 mod config;
@@ -43,6 +46,7 @@ pub mod slots;
 mod start;
 pub mod store;
 mod tracking;
+pub mod variants;
 
 #[cfg(test)]
 mod tests;

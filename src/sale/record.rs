@@ -160,8 +160,9 @@ pub struct Sold {
     pub units: Vec<u32>,
     /// For each lot, the place of its trace.
     pub traces: Vec<usize>,
-    /// The overlay that is burned in, for `/api/v1/overlays/ID`.
-    pub overlay: Option<String>,
+    /// The overlays that are burned in, for `/api/v1/overlays/ID`: one for each lot of the programme's viewers that is paid for.
+    #[serde(default)]
+    pub overlays: Vec<String>,
 }
 
 /// What was shown.

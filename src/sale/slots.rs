@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::displays::Displays;
 use super::record::{CueNumber, Outcome, Shown};
+use super::variants::Arranged;
 use crate::av::worker::ipc::OverlayId;
 use crate::cue::Slot;
 use crate::hub::Watching;
@@ -38,8 +39,8 @@ enum State {
 pub struct Live {
     /// The ledger's entry.
     pub slot: SlotId,
-    /// What is drawn into the programme, and which lot that is.
-    pub burned: Option<(OverlayId, u16)>,
+    /// What is drawn into the programme: one overlay for each group of its viewers that was sold.
+    pub burned: Vec<Burned>,
     /// Pages draw it too.
     pub guided: bool,
     /// When it was sold to begin.
@@ -48,10 +49,27 @@ pub struct Live {
     pub format: OverlayFormat,
     /// When the ledger takes no more displays.
     pub deadline: UnixMillis,
-    /// Once its first frame was sent.
-    displays: Option<Displays>,
-    /// Its last frame was sent, or none will be.
+    /// The last frame of all its overlays was sent, or none will be.
     closed: bool,
+}
+
+/// An overlay that is drawn into the programme for a group of its viewers.
+#[derive(Debug)]
+pub struct Burned {
+    /// Its name.
+    pub overlay: OverlayId,
+    /// The lot that it is.
+    pub lot: u16,
+    /// The place of the group that it was sold to.
+    pub group: usize,
+    /// All groups, and who gets which variant.
+    pub arranged: Arranged,
+    /// Its first frame was sent.
+    began: bool,
+    /// From then on, as long as it is known how long it was on.
+    displays: Option<Displays>,
+    /// What was shown of it, and why it is over.
+    over: Option<(splice::Shown, Why)>,
 }
 
 impl Live {
@@ -59,33 +77,73 @@ impl Live {
     pub const fn new(
         slot: SlotId,
         of: &Slot,
-        burned: Option<(OverlayId, u16)>,
+        burned: Vec<Burned>,
         guided: bool,
         deadline: UnixMillis,
     ) -> Self {
         let (start, format) = (of.cue.start, of.format);
-        Self { slot, burned, guided, start, format, deadline, displays: None, closed: false }
+        Self { slot, burned, guided, start, format, deadline, closed: false }
     }
 
-    fn overlay(&self) -> Option<OverlayId> {
-        self.burned.map(|(overlay, _)| overlay)
+    fn overlays(&self) -> Vec<OverlayId> {
+        self.burned.iter().map(|burned| burned.overlay).collect()
+    }
+
+    /// What was shown of all its overlays, and what is said of it.
+    fn outcome(&self) -> (Shown, Outcome) {
+        let over = || self.burned.iter().filter_map(|burned| burned.over);
+        let nanos = |time: MediaTime| time.as_nanos();
+        let shown = Shown {
+            first_pts_ns: over().filter_map(|(shown, _)| shown.first_pts).min().map(nanos),
+            last_pts_ns: over().filter_map(|(shown, _)| shown.last_pts).max().map(nanos),
+            frames: over().map(|(shown, _)| shown.frames).max().unwrap_or(0),
+        };
+        let was_on = self.burned.iter().any(Burned::was_on);
+        let unfinished = self.burned.iter().find_map(|burned| match burned.over {
+            Some((_, Why::Completed)) if burned.was_on() => None,
+            over => over.map(|(_, why)| why.label().to_owned()),
+        });
+        let outcome = match unfinished {
+            None => Outcome::Completed,
+            // Pages go on without the programme.
+            Some(why) if was_on || self.guided => Outcome::CutShort { why },
+            Some(why) => Outcome::NotShown { why },
+        };
+        (shown, outcome)
+    }
+}
+
+impl Burned {
+    /// An overlay of which nothing was shown yet.
+    pub const fn new(overlay: OverlayId, lot: u16, group: usize, arranged: Arranged) -> Self {
+        Self { overlay, lot, group, arranged, began: false, displays: None, over: None }
+    }
+
+    /// Whether a viewer is one of those that it was sold to, and gets it.
+    fn is_for(&self, watching: &Watching) -> bool {
+        self.arranged.drawn_in(self.group).has(watching.variant)
+            && self.arranged.cohorts.place(&watching.cohort) == Some(self.group)
+    }
+
+    fn was_on(&self) -> bool {
+        self.began || self.over.is_some_and(|(shown, _)| shown.frames > 0)
     }
 }
 
 /// What is to be done about a slot that has changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Todo {
     /// Nothing, or nothing yet: a decision that is under way is looked at when it is there.
     Nothing,
     /// It was withdrawn before it was sold.
     Forget,
-    /// It was withdrawn after it was sold: this overlay is to end, and what pages draw.
-    Withdraw(Option<OverlayId>),
-    /// This overlay, and what pages draw, end at a moment instead of later.
-    EndAt(Option<OverlayId>, MediaTime),
-    /// It was moved, or is to look another way, after it was sold and before it began: this overlay is not shown, nothing of this
+    /// It was withdrawn after it was sold: these overlays are to end, and what pages draw.
+    Withdraw(Vec<OverlayId>),
+    /// These overlays, and what pages draw, end at a moment instead of later.
+    EndAt(Vec<OverlayId>, MediaTime),
+    /// It was moved, or is to look another way, after it was sold and before it began: these overlays are not shown, nothing of this
     /// reservation is spent, and it waits for its turn again.
-    SellAgain(Option<OverlayId>, SlotId),
+    SellAgain(Vec<OverlayId>, SlotId),
 }
 
 /// What has come of a slot that was sold.
@@ -144,12 +202,12 @@ impl Slots {
         let todo = match &running.state {
             State::Waiting if withdrawn => Todo::Forget,
             State::Waiting | State::Deciding => Todo::Nothing,
-            State::Sold(live) if withdrawn => Todo::Withdraw(live.overlay()),
+            State::Sold(live) if withdrawn => Todo::Withdraw(live.overlays()),
             // What was sold ends earlier, if it is to, and never later.
             State::Sold(live) if (live.start, live.format) == (slot.cue.start, slot.format) => {
-                Todo::EndAt(live.overlay(), slot.end())
+                Todo::EndAt(live.overlays(), slot.end())
             }
-            State::Sold(live) => Todo::SellAgain(live.overlay(), live.slot),
+            State::Sold(live) => Todo::SellAgain(live.overlays(), live.slot),
         };
         if matches!(todo, Todo::SellAgain(..)) {
             running.state = State::Waiting;
@@ -200,36 +258,47 @@ impl Slots {
     /// Whose overlay this is.
     pub fn of_overlay(&self, overlay: OverlayId) -> Option<CueId> {
         let mut live = self.live();
-        live.find_map(|(cue, live)| (live.overlay() == Some(overlay)).then(|| cue.clone()))
+        live.find_map(|(cue, live)| live.overlays().contains(&overlay).then(|| cue.clone()))
     }
 
     /// Overlays that have not said that they are over.
     pub fn drawn(&self) -> Vec<(CueId, OverlayId)> {
-        let open = self.live().filter(|(_, live)| !live.closed);
-        open.filter_map(|(cue, live)| Some((cue.clone(), live.overlay()?))).collect()
+        let burned = self.live().flat_map(|(cue, live)| live.burned.iter().map(move |burned| (cue, burned)));
+        let open = burned.filter(|(_, burned)| burned.over.is_none());
+        open.map(|(cue, burned)| (cue.clone(), burned.overlay)).collect()
     }
 
     /// Slots that only pages draw, and that are not over.
     pub fn only_guided(&self) -> Vec<CueId> {
-        let open = self.live().filter(|(_, live)| !live.closed && live.burned.is_none());
+        let open = self.live().filter(|(_, live)| !live.closed && live.burned.is_empty());
         open.map(|(cue, _)| cue.clone()).collect()
     }
 
     /// An overlay's first frame was sent: displays take `required` on screen. `None` when that is known.
-    pub fn began(&mut self, cue: &CueId, first: MediaTime, required: MediaTime) -> Option<CueNumber> {
+    pub fn began(
+        &mut self,
+        cue: &CueId,
+        overlay: OverlayId,
+        first: MediaTime,
+        required: MediaTime,
+    ) -> Option<CueNumber> {
         let running = self.0.get_mut(cue)?;
         let State::Sold(live) = &mut running.state else { return None };
-        if live.displays.is_some() || live.closed {
+        let burned = live.burned.iter_mut().find(|burned| burned.overlay == overlay)?;
+        if burned.began || burned.over.is_some() {
             return None;
         }
-        live.displays = Some(Displays::new(first, running.slot.end(), required));
+        burned.began = true;
+        burned.displays = Some(Displays::new(first, running.slot.end(), required));
         Some(running.number)
     }
 
-    /// An overlay is over at a moment on the wall clock; viewers may be `delay_ms` behind. `None` when that is known.
+    /// An overlay is over at a moment on the wall clock; viewers may be `delay_ms` behind. `None` when that is known, or others
+    /// of the slot are not over.
     pub fn closed(
         &mut self,
         cue: &CueId,
+        overlay: OverlayId,
         shown: splice::Shown,
         why: Why,
         at: UnixMillis,
@@ -237,22 +306,22 @@ impl Slots {
     ) -> Option<Closing> {
         let running = self.0.get_mut(cue)?;
         let State::Sold(live) = &mut running.state else { return None };
-        if std::mem::replace(&mut live.closed, true) {
+        let burned = live.burned.iter_mut().find(|burned| burned.overlay == overlay)?;
+        if burned.over.is_some() {
             return None;
         }
-        let was_on = shown.frames > 0 || live.displays.is_some();
-        match (&mut live.displays, shown.last_pts) {
+        burned.over = Some((shown, why));
+        match (&mut burned.displays, shown.last_pts) {
             (Some(displays), Some(last)) => displays.shorten(last + MediaTime::from_nanos(1)),
             // Up to where it was on is not known: what is counted by now was shown, and nothing more is counted.
-            _ => live.displays = None,
+            _ => burned.displays = None,
         }
+        if live.burned.iter().any(|burned| burned.over.is_none()) {
+            return None;
+        }
+        live.closed = true;
         let (number, slot, guided) = (running.number, live.slot, live.guided);
-        let outcome = match why {
-            Why::Completed if was_on => Outcome::Completed,
-            // Pages go on without the programme.
-            why if was_on || guided => Outcome::CutShort { why: why.label().to_owned() },
-            why => Outcome::NotShown { why: why.label().to_owned() },
-        };
+        let (shown, outcome) = live.outcome();
         let event = match &outcome {
             Outcome::NotShown { .. } => Some(Event::Release { slot }),
             Outcome::CutShort { .. } if !guided => {
@@ -265,11 +334,6 @@ impl Slots {
         if matches!(outcome, Outcome::NotShown { .. }) {
             self.0.remove(cue);
         }
-        let shown = Shown {
-            first_pts_ns: shown.first_pts.map(MediaTime::as_nanos),
-            last_pts_ns: shown.last_pts.map(MediaTime::as_nanos),
-            frames: shown.frames,
-        };
         Some(Closing { number, outcome, shown: Some(shown), event })
     }
 
@@ -292,7 +356,7 @@ impl Slots {
         let mut completed = Vec::new();
         for running in self.0.values_mut() {
             let State::Sold(live) = &mut running.state else { continue };
-            if live.burned.is_some() || live.closed || now < running.slot.end() {
+            if !live.burned.is_empty() || live.closed || now < running.slot.end() {
                 continue;
             }
             live.closed = true;
@@ -318,33 +382,34 @@ impl Slots {
 
     /// Whether somebody may be shown an overlay now, or was a moment ago.
     pub fn is_any_counted(&self) -> bool {
-        self.live().any(|(_, live)| live.displays.is_some())
+        self.live().any(|(_, live)| live.burned.iter().any(|burned| burned.displays.is_some()))
     }
 
     /// Displays that there have been by now and that are not counted yet: they are from now on.
     pub fn displays(&mut self, audience: &[Watching]) -> Vec<Due> {
         let mut due = Vec::new();
         for (cue, running) in &mut self.0 {
-            let State::Sold(Live { slot, displays: Some(displays), burned: Some((_, lot)), .. }) =
-                &mut running.state
-            else {
-                continue;
-            };
-            let sessions = displays.due(audience);
-            if !sessions.is_empty() {
-                sessions.iter().for_each(|session| displays.count(*session));
-                due.push(Due { cue: cue.clone(), slot: *slot, lot: *lot, sessions });
+            let State::Sold(Live { slot, burned, .. }) = &mut running.state else { continue };
+            for burned in burned {
+                let Some(displays) = &burned.displays else { continue };
+                let sessions = displays.due(audience.iter().filter(|watching| burned.is_for(watching)));
+                if let Some(displays) = &mut burned.displays
+                    && !sessions.is_empty()
+                {
+                    sessions.iter().for_each(|session| displays.count(*session));
+                    due.push(Due { cue: cue.clone(), slot: *slot, lot: burned.lot, sessions });
+                }
             }
         }
         due
     }
 
     /// The ledger could not take displays of a slot.
-    pub fn uncount(&mut self, cue: &CueId, slot: SlotId, sessions: &[SessionId]) {
+    pub fn uncount(&mut self, cue: &CueId, slot: SlotId, lot: u16, sessions: &[SessionId]) {
         let running = self.0.get_mut(cue).map(|running| &mut running.state);
-        if let Some(State::Sold(Live { slot: of, displays: Some(displays), .. })) = running
-            && *of == slot
-        {
+        let Some(State::Sold(Live { slot: of, burned, .. })) = running else { return };
+        let burned = burned.iter_mut().filter(|burned| *of == slot && burned.lot == lot);
+        for displays in burned.filter_map(|burned| burned.displays.as_mut()) {
             sessions.iter().for_each(|session| displays.uncount(*session));
         }
     }

@@ -24,7 +24,7 @@ use crate::booking::Bookings;
 use crate::context::Life;
 use crate::cue::Policy;
 use crate::http::Countries;
-use crate::hub::Hub;
+use crate::hub::{Hub, MAX_VARIANTS};
 use crate::impression::TrafficRules;
 use crate::ledger::store::{LedgerStore, LedgerStoreError};
 use crate::ledger::{Book, DisplayClass, Found, Ledger, Settlement, UnixMillis};
@@ -205,15 +205,17 @@ async fn recall(
         after = last.seq;
         for display in &page {
             let Some(campaign) = bookings.campaign(display.campaign) else { continue };
-            let subject = match display.class {
-                DisplayClass::Client => Subject::Viewer(display.session),
-                // One overlay in the programme was shown to many.
-                DisplayClass::Server if programs.insert((display.campaign, display.slot)) => {
-                    Subject::Program(display.channel.clone(), 0)
+            let (channel, at) = (&display.channel, display.at);
+            match display.class {
+                DisplayClass::Client => {
+                    market.recall(&campaign, channel, Subject::Viewer(display.session), at);
                 }
-                DisplayClass::Server => continue,
-            };
-            market.recall(&campaign, &display.channel, subject, display.at);
+                // One overlay in the programme was shown to many; in which of its variants is not kept.
+                DisplayClass::Server if programs.insert((display.campaign, display.slot)) => {
+                    market.recall_burned(&campaign, channel, 0..MAX_VARIANTS, at);
+                }
+                DisplayClass::Server => {}
+            }
         }
     }
     for (_, reservation, _) in book.open_slots() {

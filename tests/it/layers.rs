@@ -85,6 +85,7 @@ const PURE: &[&str] = &[
     "sale/moment.rs",
     "sale/record.rs",
     "sale/slots.rs",
+    "sale/variants.rs",
     "ledger/account.rs",
     "ledger/book.rs",
     "ledger/event.rs",

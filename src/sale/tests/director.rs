@@ -4,6 +4,7 @@ use tokio::sync::mpsc;
 
 use super::stage::{Stage, silent};
 use super::*;
+use crate::auction::Cohorts;
 use crate::av::worker::ipc::OverlayId;
 use crate::cue::{CueBus, Policy, Proposal};
 use crate::hub::Channel;
@@ -13,7 +14,8 @@ use crate::money::Money;
 use crate::sale::director::{Command, Director};
 use crate::sale::record::{Sold, Stage as CueStage};
 use crate::sale::server::COMMANDS;
-use crate::sale::slots::Live;
+use crate::sale::slots::{Burned, Live};
+use crate::sale::variants::Variants;
 use crate::sale::{AskError, ChannelSettings, Delivery, Outcome};
 
 #[tokio::test]
@@ -50,14 +52,19 @@ async fn waiting(stage: &Stage, channel: &std::sync::Arc<Channel>, began: bool) 
     let number = records.number();
     let mut record = CueRecord::new(number, &kitchen(), air.broadcast, &slot, 1);
     record.stage = CueStage::Sold;
-    record.sold = Some(Sold { slot: reserved, units: vec![3], traces: vec![0], overlay: None });
+    record.sold = Some(Sold { slot: reserved, units: vec![3], traces: vec![0], overlays: Vec::new() });
     records.add(record);
     let cue = slot.cue.id.clone();
     director.slots.open(number, slot.clone());
-    let live = Live::new(reserved, &slot, Some((OverlayId(u64::MAX), 0)), false, i64::MAX);
+    let viewers = Cohorts::group([Cohort::everybody()], 50, 1);
+    let burned = Burned::new(OverlayId(u64::MAX), 0, 0, Variants::default().arrange(viewers));
+    let live = Live::new(reserved, &slot, vec![burned], false, i64::MAX);
     director.slots.sold(&cue, live).unwrap();
     if began {
-        director.slots.began(&cue, slot.cue.start, MediaTime::from_millis(1000)).unwrap();
+        director
+            .slots
+            .began(&cue, OverlayId(u64::MAX), slot.cue.start, MediaTime::from_millis(1000))
+            .unwrap();
     }
     (director, number)
 }

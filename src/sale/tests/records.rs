@@ -43,7 +43,7 @@ async fn a_cue_that_was_sold_stays_in_memory_until_it_is_settled() {
     for number in [sold, unsold] {
         records.add(record(number.0, &kitchen(), CueOrigin::Api, 1));
     }
-    let sale = Sold { slot: SlotId(5), units: vec![3], traces: vec![0], overlay: None };
+    let sale = Sold { slot: SlotId(5), units: vec![3], traces: vec![0], overlays: Vec::new() };
     records.change(sold, |record| record.sold = Some(sale));
     records.change(sold, |record| record.end(Outcome::Completed));
     records.change(unsold, |record| record.end(Outcome::NoBid));
@@ -68,7 +68,8 @@ async fn a_slot_that_was_sold_again_is_settled_as_it_was_sold_last() {
     let (records, _store, _database) = records().await;
     let number = records.number();
     records.add(record(number.0, &kitchen(), CueOrigin::Api, 1));
-    let sold = |slot| Some(Sold { slot: SlotId(slot), units: vec![3], traces: vec![0], overlay: None });
+    let sold =
+        |slot| Some(Sold { slot: SlotId(slot), units: vec![3], traces: vec![0], overlays: Vec::new() });
     records.change(number, |record| record.sold = sold(5));
     records.change(number, |record| record.sold = None);
     let lot = |spent| SettledLot {

@@ -19,7 +19,7 @@ async fn sold(stage: &Stage, id: &str, at: CueStage) -> CueNumber {
     let records = &stage.sale.inner().records;
     let number = records.number();
     let mut record = CueRecord::new(number, &kitchen(), 1, &slot, crate::clock::unix_now());
-    record.sold = Some(Sold { slot: reserved, units: vec![3], traces: vec![0], overlay: None });
+    record.sold = Some(Sold { slot: reserved, units: vec![3], traces: vec![0], overlays: Vec::new() });
     record.stage = at;
     if at == CueStage::Over {
         record.end(Outcome::Completed);

@@ -23,7 +23,7 @@ async fn contract(store: impl SaleStore) {
     let unfinished = store.unfinished().await.unwrap();
     assert_eq!(unfinished.iter().map(|cue| cue.id.0).collect::<Vec<_>>(), [1, 3, 4]);
     let mut sold = of_api.clone();
-    sold.sold = Some(Sold { slot: SlotId(5), units: vec![3], traces: vec![0], overlay: None });
+    sold.sold = Some(Sold { slot: SlotId(5), units: vec![3], traces: vec![0], overlays: Vec::new() });
     sold.end(Outcome::Completed);
     store.keep(std::slice::from_ref(&sold)).await.unwrap();
     let unfinished = store.unfinished().await.unwrap();

@@ -45,7 +45,8 @@ async fn viewers_of_the_source_see_what_was_sent_while_the_programme_has_an_over
     let mut source = channel.subscribe(&Rendition::Source).expect("on the air");
     let mut programme = channel.subscribe(&Rendition::PROGRAM).expect("on the air");
     let (start, duration) = (MediaTime::from_millis(1_500), Duration::from_secs(1));
-    let wanted = Wanted { format: Format::LowerThird, start: Some(start), duration, variants: VariantSet::ALL };
+    let wanted =
+        Wanted { format: Format::LowerThird, start: Some(start), duration, variants: VariantSet::ALL };
     let request = Request { wanted, image: WHITE.into() };
     let id = overlays.ask(&channel, request).await.expect("a good image");
 
