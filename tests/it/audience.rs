@@ -74,7 +74,7 @@ async fn everybody_over_a_connection_is_known_with_what_he_has_seen() {
     }
 
     // Whoever writes the programme goes without giving it back: everybody misses something, until the next keyframe.
-    drop(on_hub.take_program().expect("nobody has it"));
+    drop(on_hub.take_program(1).expect("nobody has it"));
     for tag in &pictures[SECOND + 10..3 * SECOND] {
         encoder.send(std::slice::from_ref(tag)).await;
         viewers[0].frame().await;

@@ -14,6 +14,7 @@ use super::splicer::recording;
 use super::stage::{TURN, Told, Wish, count, publish, server, shown, until_end};
 use super::{decode, number_and_overlay};
 use crate::support::hls::Rendition;
+use crate::support::webrtc::driver::Frame as Picture;
 use crate::support::webrtc::recording::essence_of_payload;
 use crate::support::{Channel, Fixture, Packet, Server, Viewer, WhepPlayer, fixture, fmp4, http, in_time};
 use crate::worker::material::{Material, has_no_b_frames};
@@ -184,26 +185,34 @@ fn check_splices(what: &str, times: &[i64], spliced: &[bool], keyframes: &[bool]
     println!("{what}: {} pictures, {by_worker} of them by the worker, the others bit for bit", times.len());
 }
 
-/// Every picture once and in order, the overlays on the same pictures as everywhere else, and as far apart in time. There may be
-/// another conversion on the way, so that nothing is said of bits.
-async fn check_whep(player: &WhepPlayer, name: &str, told: &[Told], numbers: &HashMap<i64, u16>) {
-    let what = format!("{name} over WHEP");
+/// The pictures that came over WebRTC, none of which may be missing. Times are the stream's own.
+pub fn frames_over_whep(player: &WhepPlayer, name: &str) -> Vec<Frame> {
     player.assert_no_gap(Kind::Video);
     let track = Material::read(name, Kind::Video).track;
-    let ticks = player.ticks(Kind::Video);
-    let frame = |data: &[u8], ticks: i64| {
-        let payload = nal::from_annex_b(data).expect("Annex B");
+    let frame = |(picture, ticks): (&Picture, i64)| {
+        let payload = nal::from_annex_b(&picture.data).expect("Annex B");
         let keyframe = AccessUnit::inspect(&payload).expect("H.264").is_idr;
         let pts = MediaTime::from_millis((ticks + 45) / 90);
         Frame { track: track.id, pts, dts: pts, keyframe, disposable: false, payload }
     };
-    let frames: Vec<Frame> =
-        player.pictures.iter().zip(&ticks).map(|(picture, ticks)| frame(&picture.data, *ticks)).collect();
+    player.pictures.iter().zip(player.ticks(Kind::Video)).map(frame).collect()
+}
+
+/// They as an FLV file.
+pub fn recording_of(frames: &[Frame], name: &str) -> Vec<u8> {
+    let items: Vec<Item> = frames.iter().cloned().map(Item::Frame).collect();
+    recording(&items, &Material::read(name, Kind::Video).track)
+}
+
+/// Every picture once and in order, the overlays on the same pictures as everywhere else, and as far apart in time. There may be
+/// another conversion on the way, so that nothing is said of bits.
+async fn check_whep(player: &WhepPlayer, name: &str, told: &[Told], numbers: &HashMap<i64, u16>) {
+    let what = format!("{name} over WHEP");
+    let ticks = player.ticks(Kind::Video);
+    let frames = frames_over_whep(player, name);
     assert!(has_no_b_frames(&frames), "{what}");
-    let count = frames.len();
-    let items: Vec<Item> = frames.into_iter().map(Item::Frame).collect();
-    let seen = decode(&recording(&items, &track), ".flv", SIZE, number_and_overlay).await;
-    assert_eq!(seen.len(), count, "{what}: every picture is decoded");
+    let seen = decode(&recording_of(&frames, name), ".flv", SIZE, number_and_overlay).await;
+    assert_eq!(seen.len(), frames.len(), "{what}: every picture is decoded");
     let all = fixture::packets(&Fixture::read(name).tags).iter().filter(|packet| packet.is_video()).count();
     // The publisher is cut off anywhere: the last pictures may be missing some of those that lie between them.
     for (place, (number, _)) in seen.iter().enumerate().take(seen.len() - REORDERED) {

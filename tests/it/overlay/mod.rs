@@ -3,7 +3,7 @@
 mod bad_sound;
 mod figures;
 mod harm;
-mod live;
+pub mod live;
 mod looks;
 mod source;
 mod splicer;
@@ -66,7 +66,12 @@ pub async fn decode<T>(
 
 /// The number of a picture, and whether its lower third is white all over.
 pub fn number_and_overlay(picture: &Picture) -> (u16, bool) {
+    let (number, lower_third) = number_and_lower_third(picture);
+    (number, lower_third > 250)
+}
+
+/// The number of a picture, and how bright its lower third is.
+pub fn number_and_lower_third(picture: &Picture) -> (u16, u8) {
     let Picture { width, height, .. } = *picture;
-    let lower_edge = picture.mean(8, height - height / 5, width - 16, height / 6);
-    (picture.number(), lower_edge > 250)
+    (picture.number(), picture.mean(8, height - height / 5, width - 16, height / 6))
 }

@@ -5,6 +5,7 @@ mod guided;
 mod money;
 mod stage;
 mod tracking;
+mod variants;
 
 use std::time::Duration;
 

@@ -61,6 +61,11 @@ impl Stage {
 
     /// A campaign with so much money and a white lower third; gives its number.
     pub async fn campaign(&self, cpm: &str, amount: &str, terms: Value) -> u64 {
+        self.campaign_with(WHITE, cpm, amount, terms).await
+    }
+
+    /// The same with another lower third.
+    pub async fn campaign_with(&self, image: &[u8], cpm: &str, amount: &str, terms: Value) -> u64 {
         let advertiser =
             self.operator("POST", "/api/v1/advertisers", json!({ "name": "Soups & Co" }), 201).await;
         let path = format!("/api/v1/advertisers/{}/campaigns", advertiser["id"]);
@@ -69,7 +74,7 @@ impl Stage {
         let mut form = json!({ "name": "Soup", "cpm": cpm, "start": "2020-01-01T00:00:00Z", "end": end });
         form.as_object_mut().expect("an object").extend(terms.as_object().cloned().unwrap_or_default());
         let id = self.operator("POST", &path, form, 201).await["id"].as_u64().expect("a number");
-        self.creative(id, "lower_third").await;
+        self.creative(id, image).await;
         if amount != "0" {
             let payment = json!({ "number": 1, "amount": amount });
             self.operator("POST", &format!("/api/v1/campaigns/{id}/payments"), payment, 200).await;
@@ -77,9 +82,9 @@ impl Stage {
         id
     }
 
-    async fn creative(&self, campaign: u64, format: &str) {
+    async fn creative(&self, campaign: u64, image: &[u8]) {
         let fields: [(&str, &[u8]); 3] =
-            [("image", WHITE), ("format", format.as_bytes()), ("click_url", b"https://soup.example/")];
+            [("image", image), ("format", b"lower_third"), ("click_url", b"https://soup.example/")];
         let mut body = Vec::new();
         for (name, value) in fields {
             let head = format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n");

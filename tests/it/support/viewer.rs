@@ -43,7 +43,12 @@ impl Viewer {
 
     /// Watches a channel over HTTP-FLV on a server at this address.
     pub async fn flv_at(server: SocketAddr, channel: &str) -> Self {
-        let response = request(server, "GET", &format!("/live/{channel}.flv"), &[], b"").await;
+        Self::flv_of(server, channel, "").await
+    }
+
+    /// Watches a channel over HTTP-FLV, with a query that says something of the viewer.
+    pub async fn flv_of(server: SocketAddr, channel: &str, query: &str) -> Self {
+        let response = request(server, "GET", &format!("/live/{channel}.flv{query}"), &[], b"").await;
         assert_eq!(response.status, 200, "the channel is live");
         assert_eq!(response.header("content-type"), Some("video/x-flv"));
         let source = Source::Flv { body: Box::new(response.into_body()), reader: Reader::new(MAX_BODY) };
