@@ -15,7 +15,7 @@ export function deviceOf(userAgent: string, coarse: boolean, shorter: number): D
 }
 
 /**
- * What `/events` is asked with. Consent and tags come from the page's own address, where whoever embeds it puts them; without a
+ * What `/events` and the programme are asked with. Consent and tags come from the page's own address, where whoever embeds it puts them; without a
  * word there is no consent.
  *
  * @param language as the browser says it (BCP 47). @param search of the page's address.

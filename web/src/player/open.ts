@@ -13,6 +13,7 @@ export class Players {
   readonly #channel: string
   readonly #video: HTMLVideoElement
   readonly #clock: ServerClock
+  readonly #audience: URLSearchParams
   readonly #choice = new Choice(typeof RTCPeerConnection === 'function')
   /** The page's word for the source, by which the server knows it whatever it watches; null if it has none. */
   session: string | null = null
@@ -21,11 +22,12 @@ export class Players {
   #trial: Player | null = null
   #trying = false
 
-  /** @param clock the server's. */
-  constructor(channel: string, video: HTMLVideoElement, clock: ServerClock) {
+  /** @param clock the server's. @param audience what is said of the viewer: which variant of the programme is theirs. */
+  constructor(channel: string, video: HTMLVideoElement, clock: ServerClock, audience: URLSearchParams) {
     this.#channel = encodeURIComponent(channel)
     this.#video = video
     this.#clock = clock
+    this.#audience = audience
     if (wasBlocked()) this.#choice.failed('blocked', 'it was a moment ago', performance.now())
   }
 
@@ -46,8 +48,8 @@ export class Players {
       void player.connect().then((came) => came && this.#arrived())
       return player
     }
-    const path = `/hls/${this.#channel}/index.m3u8`
-    const url = this.feed === 'source' && this.session !== null ? `${path}?${new URLSearchParams({ session: this.session })}` : path
+    const session = this.feed === 'source' ? this.session : null
+    const url = `/hls/${this.#channel}/index.m3u8?${session === null ? this.#audience : new URLSearchParams({ session })}`
     const { HlsPlayer } = await import('./hls.ts')
     if (HlsPlayer.supported) return new HlsPlayer(this.#video, url, events)
     const { NativePlayer } = await import('./native.ts')
@@ -115,9 +117,13 @@ export class Players {
   }
 
   async #webRtc(events: PlayerEvents) {
-    const path = `/whep/${this.#channel}`
-    // Also of the programme it is told whose it is: what the page has counted is not counted again.
-    const url = this.session === null ? path : `${path}?${new URLSearchParams({ session: this.session, feed: this.feed })}`
+    const query = new URLSearchParams(this.feed === 'program' ? this.#audience : undefined)
+    if (this.session !== null) {
+      // Also of the programme it is told whose it is: what the page has counted is not counted again.
+      query.set('session', this.session)
+      query.set('feed', this.feed)
+    }
+    const url = `/whep/${this.#channel}?${query}`
     const { WhepPlayer } = await import('./whep.ts')
     return new WhepPlayer(this.#video, url, this.#clock, events)
   }

@@ -120,13 +120,14 @@ export class WatchSession {
     video: HTMLVideoElement,
     lastFrame: HTMLCanvasElement,
     admission: Admission,
+    audience: URLSearchParams,
   ) {
     this.#admission = admission
     this.#api = api
     this.#name = name
     this.#video = video
     this.#lastFrame = lastFrame
-    this.#players = new Players(name, video, api.clock)
+    this.#players = new Players(name, video, api.clock, audience)
   }
 
   /** The browser will not play even muted video without a tap. */
