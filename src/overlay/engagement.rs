@@ -172,16 +172,27 @@ impl<'a> Engagement<'a> {
     /// Does what the splicers want done, until they want nothing.
     fn carry_out(&mut self) {
         loop {
-            for variant in 0..self.program.variants() {
-                while let Some(output) = self.splicers[usize::from(variant)].poll() {
-                    self.carry_out_one(variant, output);
-                }
+            (0..self.program.variants()).for_each(|variant| self.hear_out(variant));
+            let mut is_done = true;
+            while let Some((variant, report)) = self.sharing.news() {
+                is_done = false;
+                self.splicers[usize::from(variant)].report(report, clock::monotonic());
+                self.hear_out(variant);
             }
+            // A worker that several are about to share is told of all of them before it begins.
             while let Some(todo) = self.sharing.poll() {
+                is_done = false;
                 self.work(todo);
             }
-            let Some((variant, report)) = self.sharing.news() else { return };
-            self.splicers[usize::from(variant)].report(report, clock::monotonic());
+            if is_done {
+                return;
+            }
+        }
+    }
+
+    fn hear_out(&mut self, variant: u8) {
+        while let Some(output) = self.splicers[usize::from(variant)].poll() {
+            self.carry_out_one(variant, output);
         }
     }
 

@@ -5,12 +5,12 @@
 //! splicers hear the same source in the same order. A worker whose outputs are all stopped gets no more frames; whoever comes
 //! then gets a new one. When a worker is lost, it is lost for all who share it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::splice::{Order, Report};
 use crate::av::worker::ipc::{FromWorker, OutputId, OverlayId, ToWorker};
-use crate::media::{MediaTime, Track};
+use crate::media::{Frame, MediaTime, Track};
 
 /// Names a worker; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,9 @@ struct Shared {
     track: Arc<Track>,
     /// Who shares it.
     seats: Vec<Seat>,
+    /// Frames that it is to be given, by their decoding times: after whatever else it is told, as pictures are only kept for
+    /// those who have said by then that they will want them. One may have to begin further back than another.
+    frames: BTreeMap<MediaTime, Frame>,
     /// Decoding time of the newest frame that it was given.
     given: Option<MediaTime>,
     /// Up to which decoding time it has worked off what it was given.
@@ -74,10 +77,11 @@ impl Sharing {
         let worker = &mut self.workers[place];
         let (id, output) = (worker.id, worker.seats[seat].output);
         let message = match order {
-            Order::Frame(frame) if worker.given >= Some(frame.dts) => return,
             Order::Frame(frame) => {
-                worker.given = Some(frame.dts);
-                ToWorker::Frame(frame)
+                if worker.given < Some(frame.dts) {
+                    worker.frames.entry(frame.dts).or_insert(frame);
+                }
+                return;
             }
             Order::Overlay { id: overlay, start, end } => {
                 let draw = Todo::Draw { worker: id, output, variant, id: overlay, start, end };
@@ -102,7 +106,9 @@ impl Sharing {
         let worker = &mut self.workers[place];
         if !worker.is_ending && worker.seats.iter().all(|seat| seat.is_stopped) {
             worker.is_ending = true;
-            self.todo.push_back(Todo::Tell(id, ToWorker::Stop { before: MediaTime::MAX }));
+            let frames = std::mem::take(&mut worker.frames).into_values().map(ToWorker::Frame);
+            let last = frames.chain([ToWorker::Stop { before: MediaTime::MAX }]);
+            self.todo.extend(last.map(|message| Todo::Tell(id, message)));
         }
     }
 
@@ -127,12 +133,19 @@ impl Sharing {
         self.news.extend(seat.map(|seat| (seat.variant, report)));
     }
 
-    /// The next thing to do.
+    /// The next thing to do, once all splicers have said what they want.
     pub fn poll(&mut self) -> Option<Todo> {
-        self.todo.pop_front()
+        if let Some(todo) = self.todo.pop_front() {
+            return Some(todo);
+        }
+        self.workers.iter_mut().find_map(|worker| {
+            let (dts, frame) = worker.frames.pop_first()?;
+            worker.given = Some(dts);
+            Some(Todo::Tell(worker.id, ToWorker::Frame(frame)))
+        })
     }
 
-    /// The next thing that a variant's splicer is to be told. All that is to be done is to be done before.
+    /// The next thing that a variant's splicer is to be told.
     pub fn news(&mut self) -> Option<(u8, Report)> {
         self.news.pop_front()
     }
@@ -154,9 +167,15 @@ impl Sharing {
                 let id = WorkerId(self.started);
                 self.started += 1;
                 self.todo.push_back(Todo::Start(id, Arc::clone(&track)));
-                let (given, worked_off) = (None, None);
-                let shared = Shared { id, track, seats: vec![seat], given, worked_off, is_ending: false };
-                self.workers.push(shared);
+                self.workers.push(Shared {
+                    id,
+                    track,
+                    seats: vec![seat],
+                    frames: BTreeMap::new(),
+                    given: None,
+                    worked_off: None,
+                    is_ending: false,
+                });
                 id
             }
         };
@@ -196,7 +215,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::media::{Codec, Frame, Params, TrackId, VideoParams};
+    use crate::media::{Codec, Params, TrackId, VideoParams};
 
     fn track(width: u32) -> Arc<Track> {
         let params = Params::Video(VideoParams { width, height: 360, reorder_depth: Some(0) });
@@ -259,7 +278,7 @@ mod tests {
             sharing.order(variant, Order::Start(track(640)));
             sharing.order(variant, Order::Frame(frame(0)));
         }
-        assert_eq!(todo(&mut sharing), "start 0, 0: open 0, 0: frame 0, 0: open 1");
+        assert_eq!(todo(&mut sharing), "start 0, 0: open 0, 0: open 1, 0: frame 0");
         sharing
     }
 
@@ -343,6 +362,25 @@ mod tests {
         assert_eq!(news(&mut sharing), [], "of the one before");
         sharing.hear(WorkerId(1), None);
         assert_eq!(news(&mut sharing), [(1, "lost"), (0, "lost")]);
+    }
+
+    #[test]
+    fn who_takes_over_together_is_known_before_the_frames_and_the_one_furthest_back_has_his_keyframe() {
+        let mut sharing = Sharing::default();
+        let take_over = |sharing: &mut Sharing, variant, first: i64| {
+            sharing.order(variant, Order::Start(track(640)));
+            sharing.order(variant, Order::Cut { dts: dts(first), pts: dts(first) });
+            (first / 40..5).for_each(|n| sharing.order(variant, Order::Frame(frame(n * 40))));
+        };
+        take_over(&mut sharing, 0, 120);
+        take_over(&mut sharing, 1, 80);
+        let told =
+            "start 0, 0: open 0, 0: cut 0, 0: open 1, 0: cut 1, 0: frame 80, 0: frame 120, 0: frame 160";
+        assert_eq!(todo(&mut sharing), told);
+        (0..2).for_each(|variant| sharing.order(variant, Order::Frame(frame(200))));
+        sharing.order(0, Order::Stop { before: dts(200) });
+        sharing.order(1, Order::Stop { before: dts(200) });
+        assert_eq!(todo(&mut sharing), "0: stop 0, 0: stop 1, 0: frame 200, 0: stop", "nothing is left out");
     }
 
     #[test]
