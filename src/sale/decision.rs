@@ -82,12 +82,12 @@ impl Job {
             let traces = self.traces(&auctions, &audience.burned, &outside, &broken);
             let deadline = self.deadline();
             let Some(sale) = sale::Sale::of(&traces, inner.config.share(), deadline) else {
-                inner.exchange.tell(&traces, None);
+                inner.exchange.tell(&traces, |_| None);
                 inner.records.change(self.number, |record| record.traces = traces);
                 return Err(Outcome::NoBid);
             };
             let unsold = |why, outcome| {
-                inner.exchange.tell(&traces, Some(why));
+                inner.exchange.tell(&traces, |_| Some(why));
                 Err(outcome)
             };
             attempts -= 1;
@@ -155,7 +155,10 @@ impl Job {
                 return unsold(LossReason::Unsold, Outcome::NoBid);
             }
             inner.exchange.sold(slot, &traces, &places);
-            inner.exchange.tell(&traces, None);
+            // Whoever has won what nothing could be kept back for has won nothing.
+            let unpaid = |lot: usize| (!is_paid(lot)).then_some(LossReason::Unsold);
+            let of_lot = |trace: usize| places.iter().position(|place| *place == trace);
+            inner.exchange.tell(&traces, |trace| of_lot(trace).and_then(unpaid));
             inner.records.change(self.number, |record| {
                 record.stage = Stage::Sold;
                 let overlays = overlays.iter().map(|burned| burned.overlay.0.to_string()).collect();

@@ -174,10 +174,11 @@ impl Exchange {
         self.0.partners.iter().find_map(|partner| partner.creatives().find(creative))
     }
 
-    /// A slot was decided: bidders are told which of their bids have won and why the others have not. With `unsold` nothing came of
-    /// it, and that is why the winners have lost.
-    pub fn tell(&self, traces: &[Trace], unsold: Option<LossReason>) {
-        for trace in traces {
+    /// A slot was decided: bidders are told which of their bids have won and why the others have not. `unsold` says of which traces
+    /// nothing came after all, and why their winners have lost.
+    pub fn tell(&self, traces: &[Trace], unsold: impl Fn(usize) -> Option<LossReason>) {
+        for (number, trace) in traces.iter().enumerate() {
+            let unsold = unsold(number);
             let auction = auction_id(&trace.auction);
             for (place, offer) in trace.offers.iter().enumerate() {
                 let Some(partner) = self.partner(&offer.bidder) else { continue };

@@ -122,6 +122,10 @@ impl Judge<'_> {
         self.limits(imp, is_video)?;
         let (price, deal) = self.price(imp, is_video)?;
         let (markup, resource) = self.markup(imp, is_video)?;
+        let expires_seconds = bid.expires.and_then(|seconds| u32::try_from(seconds).ok());
+        if expires_seconds.is_some_and(|seconds| seconds < terms.starts_in) {
+            return Err(LossReason::Expired.into());
+        }
         let text = |of: &Option<String>| of.as_deref().map(Arc::from);
         // Links that cannot be followed are not called; that is no reason to refuse the bid.
         let link = |of: &Option<String>| of.as_deref().and_then(|link| Link::parse(link).ok());
@@ -140,7 +144,7 @@ impl Judge<'_> {
                 creative: creative.as_str().into(),
                 ad: text(&bid.ad),
                 advertiser_domains: bid.domains.iter().map(|domain| domain.as_str().into()).collect(),
-                expires_seconds: bid.expires.and_then(|seconds| u32::try_from(seconds).ok()),
+                expires_seconds,
                 notices: Notices { won: link(&bid.won), billed: link(&bid.billed), lost: link(&bid.lost) },
             },
         })

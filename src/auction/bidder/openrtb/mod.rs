@@ -146,6 +146,10 @@ impl Bidder for OpenRtb {
         };
         let is_lenient = self.settings.lenient;
         let answer = Answer::read(response, is_lenient)?;
-        Ok(self.offer(auction, judge::judge(&answer, &Terms::of(&request), is_lenient)))
+        let context = &auction.context;
+        let starts_in = context.starts_at.saturating_sub(context.at).max(0) as u64;
+        let starts_in = u32::try_from(starts_in.div_ceil(1000)).unwrap_or(u32::MAX);
+        let terms = Terms { starts_in, ..Terms::of(&request) };
+        Ok(self.offer(auction, judge::judge(&answer, &terms, is_lenient)))
     }
 }

@@ -24,6 +24,8 @@ pub struct Terms {
     pub blocked_seats: BTreeSet<String>,
     /// What is offered.
     pub imps: Vec<Imp>,
+    /// In how many seconds it begins: a bid holds no longer than it says.
+    pub starts_in: u32,
 }
 
 /// Something that is offered.
@@ -99,6 +101,7 @@ impl Terms {
             allowed_seats: texts(request, "wseat"),
             blocked_seats: texts(request, "bseat"),
             imps: list(request, "imp").iter().map(Imp::of).collect(),
+            starts_in: 0,
         }
     }
 

@@ -54,7 +54,7 @@ async fn bidders_are_told_and_billed_once_for_what_was_displayed() {
 
     let traces = [trace];
     exchange.sold(SlotId(9), &traces, &[0]);
-    exchange.tell(&traces, None);
+    exchange.tell(&traces, |_| None);
     let told = lab.until_asked("tag", 2).await;
     let mut paths: Vec<&str> = told.iter().map(|told| told.path.as_str()).collect();
     paths.sort_unstable();
@@ -79,7 +79,7 @@ async fn bidders_are_told_and_billed_once_for_what_was_displayed() {
     let nothing = SettledLot { spent: Default::default(), ..lot };
     exchange.settle(&Settlement { slot: SlotId(10), lots: vec![nothing] });
     exchange.settle(&Settlement { slot: SlotId(11), lots: vec![lot] });
-    exchange.tell(&traces, None);
+    exchange.tell(&traces, |_| None);
     let told = lab.until_asked("tag", 7).await;
     assert_eq!(told.iter().filter(|told| told.path.contains("/bill")).count(), 3);
 }

@@ -30,6 +30,19 @@ fn assert_outcomes(settings: &Settings, cases: &[Case]) {
 }
 
 #[test]
+fn a_bid_that_does_not_hold_until_the_slot_begins_has_expired() {
+    let mut sale = auction();
+    let at = sale.context.at;
+    sale.context = Arc::new(Context { starts_at: at + 1_001, ..context() });
+    let why = |expires: Value| {
+        let bid = changed(|bid| bid["exp"] = expires);
+        let offer = bidder(settings()).bids(&sale, &[respond(&answer(&[bid]))]).unwrap();
+        offer.refused.first().map(|refused| refused.why.code())
+    };
+    assert_eq!([json!(1), json!(2), Value::Null].map(why), [Some(2), None, None]);
+}
+
+#[test]
 fn each_fault_has_its_code() {
     let deal = DealSettings {
         id: "D-1".into(),
