@@ -264,7 +264,7 @@ test('who blocks it watches the programme, is billed once at most, and is not so
     await eventually('it asks for the programme', PATIENCE_MS, async () => viewer.streams.at(-1) === 'whep program')
     await viewer.plays('WebRTC')
     assert.equal(await viewer.overlay.count(), 0)
-    await eventually('the overlay is in the picture', PATIENCE_MS, () => isBurnedIn(viewer))
+    await eventually('the overlay is in the picture', PATIENCE_MS, () => viewer.hasBurnedIn(COLOUR))
   }
   // The one over FLV and the blocker, by their connections; the other page by what it told, though it was sent the picture too.
   await eventually('all have been sent it for long enough', PATIENCE_MS, async () => {
@@ -280,17 +280,6 @@ test('who blocks it watches the programme, is billed once at most, and is not so
   const [next] = await sale.announce('kitchen', [{ duration: 1000 }])
   assert.equal((await isOver(next!)).outcome?.what, 'no_audience')
 })
-
-/** Whether the middle of the picture's lower edge is the creative's. */
-function isBurnedIn({ page }: GuidedVisit): Promise<boolean> {
-  return page.evaluate((colour) => {
-    const video = document.querySelector('video')!
-    const context = Object.assign(document.createElement('canvas'), { width: 1, height: 1 }).getContext('2d')!
-    context.drawImage(video, video.videoWidth / 2, video.videoHeight * 0.9, 1, 1, 0, 0, 1, 1)
-    const pixel = context.getImageData(0, 0, 1, 1).data
-    return colour.every((value, index) => Math.abs(value - pixel[index]!) < 30)
-  }, COLOUR)
-}
 
 test('what is burned in by hand is on its frames too, and is no ad', { skip }, async (context) => {
   const clip = CLIPS.harbour

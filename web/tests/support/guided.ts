@@ -114,6 +114,17 @@ export class GuidedVisit {
     await eventually(`${what} is told; so far ${this.told.join(' ') || 'nothing'} was`, PATIENCE_MS, async () => this.told.includes(what))
   }
 
+  /** Whether the middle of the picture's lower edge has this colour. */
+  hasBurnedIn(colour: readonly [number, number, number]): Promise<boolean> {
+    return this.page.evaluate((colour) => {
+      const video = document.querySelector('video')!
+      const context = Object.assign(document.createElement('canvas'), { width: 1, height: 1 }).getContext('2d')!
+      context.drawImage(video, video.videoWidth / 2, video.videoHeight * 0.9, 1, 1, 0, 0, 1, 1)
+      const pixel = context.getImageData(0, 0, 1, 1).data
+      return colour.every((value, index) => Math.abs(value - pixel[index]!) < 30)
+    }, colour)
+  }
+
   /** The server ends the page's WebRTC session. */
   async endSession(): Promise<void> {
     const { location } = this.#whep

@@ -44,11 +44,11 @@ export class Sale {
     this.#campaign = campaign
   }
 
-  /** Books a campaign that can pay for everything, with a creative of each format in this colour. */
-  static async book(server: Server, colour: readonly [number, number, number]): Promise<Sale> {
+  /** Books a campaign that can pay for everything, with a creative of each format in this colour. @param more of its terms. */
+  static async book(server: Server, colour: readonly [number, number, number], more: object = {}): Promise<Sale> {
     const advertiser = await ask<{ id: number }>(server, 'POST', '/advertisers', { name: ADVERTISER, domains: ['teas.example'] })
     const [start, end] = [0, FLIGHT_MS].map((later) => new Date(Date.now() + later).toISOString())
-    const terms = { name: 'Summer', cpm: '10.00', start, end, pacing: 'front_loaded' }
+    const terms = { name: 'Summer', cpm: '10.00', start, end, pacing: 'front_loaded', ...more }
     const { id } = await ask<{ id: number }>(server, 'POST', `/advertisers/${advertiser.id}/campaigns`, terms)
     await ask(server, 'POST', `/campaigns/${id}/payments`, { number: 1, amount: '1000000.00' })
     for (const format of FORMATS) {
