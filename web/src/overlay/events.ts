@@ -16,42 +16,46 @@ export interface LineEvents {
 
 export class EventLine {
   readonly #path: string
-  readonly #query: URLSearchParams
+  readonly #audience: () => URLSearchParams
   readonly #events: LineEvents
   readonly #backoff = new Backoff(500, 15_000)
+  /** The server's word for this viewer. */
+  #session: string | null = null
   #source: EventSource | null = null
   #retry: ReturnType<typeof setTimeout> | undefined
   #stopped = true
 
-  /** @param query what the server is told of the viewer. */
-  constructor(channel: string, query: URLSearchParams, events: LineEvents) {
+  /** @param audience what the server is told of the viewer now. */
+  constructor(channel: string, audience: () => URLSearchParams, events: LineEvents) {
     this.#path = `/events/${encodeURIComponent(channel)}`
-    this.#query = new URLSearchParams(query)
+    this.#audience = audience
     this.#events = events
   }
 
   start(): void {
     if (!this.#stopped) return
     this.#stopped = false
-    window.addEventListener('online', this.#online)
+    window.addEventListener('online', this.renew)
     this.#connect()
   }
 
   stop(): void {
     this.#stopped = true
     clearTimeout(this.#retry)
-    window.removeEventListener('online', this.#online)
+    window.removeEventListener('online', this.renew)
     this.#drop()
   }
 
-  readonly #online = (): void => {
+  /** Connects anew if it is not stopped: something else is to be told of the viewer, or the device is on another network. */
+  readonly renew = (): void => {
+    if (this.#stopped) return
     clearTimeout(this.#retry)
     this.#connect()
   }
 
   #connect(): void {
     this.#drop()
-    const source = new EventSource(`${this.#path}?${this.#query}`)
+    const source = new EventSource(this.#address())
     this.#source = source
     const on = (name: string, take: (data: string) => void) =>
       source.addEventListener(name, ({ data }: MessageEvent) => this.#source === source && take(String(data)))
@@ -60,7 +64,7 @@ export class EventLine {
       if (!admission) return
       this.#backoff.reset()
       // Whoever comes back is the same viewer: nothing is to be seen, or paid for, anew.
-      if (admission.token) this.#query.set('session', admission.token)
+      if (admission.token) this.#session = admission.token
       this.#events.admitted(admission)
     })
     on('placement', (data) => {
@@ -95,11 +99,17 @@ export class EventLine {
   /** An event source does not say why it was refused. */
   async #isAbsent(): Promise<boolean> {
     try {
-      const { status } = await fetch(`${this.#path}?${this.#query}`, { method: 'HEAD', cache: 'no-store' })
+      const { status } = await fetch(this.#address(), { method: 'HEAD', cache: 'no-store' })
       return status === 404
     } catch {
       return false
     }
+  }
+
+  #address(): string {
+    const query = this.#audience()
+    if (this.#session !== null) query.set('session', this.#session)
+    return `${this.#path}?${query}`
   }
 
   #drop(): void {

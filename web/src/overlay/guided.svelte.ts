@@ -82,8 +82,8 @@ export class Guided {
   #settling: ReturnType<typeof setTimeout> | undefined
   #losing: ReturnType<typeof setTimeout> | undefined
 
-  /** @param audience what the server is told of the viewer. */
-  constructor(channel: string, audience: URLSearchParams, picture: Picture) {
+  /** @param audience what the server is told of the viewer now. */
+  constructor(channel: string, audience: () => URLSearchParams, picture: Picture) {
     this.#picture = picture
     this.admitted = new Promise((resolve) => (this.#admit = resolve))
     this.#line = new EventLine(channel, audience, {
@@ -115,6 +115,11 @@ export class Guided {
     for (const timer of [this.#admission, this.#settling, this.#losing]) clearTimeout(timer)
     this.#beacons.stop()
     this.#admit()
+  }
+
+  /** Something else is to be told of the viewer. What stands for the viewer now is told again. */
+  audienceChanged(): void {
+    this.#line.renew()
   }
 
   /** The element that shows an overlay; null when it goes, or has no place. */

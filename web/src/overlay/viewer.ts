@@ -15,16 +15,14 @@ export function deviceOf(userAgent: string, coarse: boolean, shorter: number): D
 }
 
 /**
- * What `/events` and the programme are asked with. Consent and tags come from the page's own address, where whoever embeds it puts them; without a
- * word there is no consent.
+ * What `/events` and the programme are asked with. Tags come from the page's own address, where whoever embeds it puts them.
  *
- * @param language as the browser says it (BCP 47). @param search of the page's address.
+ * @param language as the browser says it (BCP 47). @param search of the page's address. @param consent the viewer has agreed (`ViewerConsent`).
  */
-export function audienceQuery(language: string, device: Device, search: string): URLSearchParams {
-  const embedded = new URLSearchParams(search)
-  const query = new URLSearchParams({ device, consent: embedded.get('consent') === '1' ? '1' : '0' })
+export function audienceQuery(language: string, device: Device, search: string, consent: boolean): URLSearchParams {
+  const query = new URLSearchParams({ device, consent: consent ? '1' : '0' })
   const lang = /^[a-z]{2,3}(?=-|$)/.exec(language.toLowerCase())?.[0]
-  const tags = embedded.get('tags')?.slice(0, MAX_TAGS)
+  const tags = new URLSearchParams(search).get('tags')?.slice(0, MAX_TAGS)
   if (lang) query.set('lang', lang)
   if (tags) query.set('tags', tags)
   return query

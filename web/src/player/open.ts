@@ -13,7 +13,7 @@ export class Players {
   readonly #channel: string
   readonly #video: HTMLVideoElement
   readonly #clock: ServerClock
-  readonly #audience: URLSearchParams
+  readonly #audience: () => URLSearchParams
   readonly #choice = new Choice(typeof RTCPeerConnection === 'function')
   /** The page's word for the source, by which the server knows it whatever it watches; null if it has none. */
   session: string | null = null
@@ -22,8 +22,8 @@ export class Players {
   #trial: Player | null = null
   #trying = false
 
-  /** @param clock the server's. @param audience what is said of the viewer: which variant of the programme is theirs. */
-  constructor(channel: string, video: HTMLVideoElement, clock: ServerClock, audience: URLSearchParams) {
+  /** @param clock the server's. @param audience what is said of the viewer now: which variant of the programme is theirs. */
+  constructor(channel: string, video: HTMLVideoElement, clock: ServerClock, audience: () => URLSearchParams) {
     this.#channel = encodeURIComponent(channel)
     this.#video = video
     this.#clock = clock
@@ -49,7 +49,7 @@ export class Players {
       return player
     }
     const session = this.feed === 'source' ? this.session : null
-    const url = `/hls/${this.#channel}/index.m3u8?${session === null ? this.#audience : new URLSearchParams({ session })}`
+    const url = `/hls/${this.#channel}/index.m3u8?${session === null ? this.#audience() : new URLSearchParams({ session })}`
     const { HlsPlayer } = await import('./hls.ts')
     if (HlsPlayer.supported) return new HlsPlayer(this.#video, url, events)
     const { NativePlayer } = await import('./native.ts')
@@ -117,7 +117,7 @@ export class Players {
   }
 
   async #webRtc(events: PlayerEvents) {
-    const query = new URLSearchParams(this.feed === 'program' ? this.#audience : undefined)
+    const query = this.feed === 'program' ? this.#audience() : new URLSearchParams()
     if (this.session !== null) {
       // Also of the programme it is told whose it is: what the page has counted is not counted again.
       query.set('session', this.session)

@@ -113,6 +113,7 @@ export class WatchSession {
   /**
    * @param lastFrame where the last frame is kept while there is no picture.
    * @param admission to the source, on which the page draws.
+   * @param audience what is said of the viewer now.
    */
   constructor(
     api: Api,
@@ -120,7 +121,7 @@ export class WatchSession {
     video: HTMLVideoElement,
     lastFrame: HTMLCanvasElement,
     admission: Admission,
-    audience: URLSearchParams,
+    audience: () => URLSearchParams,
   ) {
     this.#admission = admission
     this.#api = api
