@@ -251,6 +251,7 @@ impl App {
             metrics: metrics.clone(),
             ports,
             public_base: config.http.public_base().map(str::to_owned),
+            frames: api::frames(&config.http.embed_from),
             life: life.clone(),
         });
         let admin_routes = api::admin_router(&api);

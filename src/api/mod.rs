@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
 use axum::{Json, Router};
+use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Components, InfoBuilder, OpenApi, OpenApiBuilder};
@@ -39,6 +40,7 @@ use crate::setting;
 use crate::store::Store;
 use channels::Directory;
 
+pub use pages::frames;
 pub use server::Ports;
 
 /// The port that `rtmp://` means without one.
@@ -79,6 +81,8 @@ pub struct Api {
     pub ports: Ports,
     /// The address viewers use, if the configuration names one.
     pub public_base: Option<String>,
+    /// Which sites may have watch pages in frames: see [`frames`].
+    pub frames: HeaderValue,
     /// Whether the server is going down.
     pub life: Life,
 }

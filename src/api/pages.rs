@@ -26,11 +26,14 @@ struct Built;
 /// Scripts and styles of our own and media from blobs (MSE); nothing inline, nothing from elsewhere, and no text becomes
 /// markup but by the page library's own templates.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
-    media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; \
+    media-src 'self' blob:; base-uri 'none'; form-action 'none'; \
     require-trusted-types-for 'script'; trusted-types svelte-trusted-html";
 
+/// Added to it: the front page is in frames of our own only.
+const OWN_FRAMES: &str = "frame-ancestors 'self'";
+
 /// Added to it for the studio, where one tap goes live: nobody may lay another page over it.
-const STUDIO_POLICY: &str = "frame-ancestors 'none'";
+const NO_FRAMES: &str = "frame-ancestors 'none'";
 
 /// The header of both.
 const PERMISSIONS_POLICY: &str = "permissions-policy";
@@ -49,25 +52,35 @@ const NOT_BUILT: &str = "<!doctype html><meta charset=utf-8><title>onair</title>
 
 pub(super) fn router(api: &Arc<Api>) -> Router {
     Router::new()
-        .route("/", get(|headers: HeaderMap| async move { page("index.html", StatusCode::OK, &headers) }))
+        .route("/", get(index))
         .route("/{channel}", get(watch))
         .route("/studio/{channel}", get(studio))
         .route("/assets/{*path}", get(asset))
         .with_state(api.clone())
 }
 
+/// What watch pages add to the policy: these sites may have them in frames.
+pub fn frames(embed_from: &[String]) -> HeaderValue {
+    let policy = embed_from.iter().fold(OWN_FRAMES.to_owned(), |policy, site| format!("{policy} {site}"));
+    // They are origins, as the configuration was checked for.
+    HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static(OWN_FRAMES))
+}
+
+async fn index(headers: HeaderMap) -> Response {
+    page("index.html", StatusCode::OK, &headers, HeaderValue::from_static(OWN_FRAMES))
+}
+
 /// The same page for every channel; the status tells a channel from a typing mistake.
 async fn watch(State(api): State<Arc<Api>>, Path(channel): Path<String>, headers: HeaderMap) -> Response {
-    page("watch.html", found(&api, &channel), &headers)
+    page("watch.html", found(&api, &channel), &headers, api.frames.clone())
 }
 
 /// Where one goes live from a browser. The stream key is in the fragment of its address, which is not sent here.
 async fn studio(State(api): State<Arc<Api>>, Path(channel): Path<String>, headers: HeaderMap) -> Response {
-    let mut response = page("studio.html", found(&api, &channel), &headers);
-    let headers = response.headers_mut();
-    // Of two policies both hold.
-    headers.append(CONTENT_SECURITY_POLICY, HeaderValue::from_static(STUDIO_POLICY));
-    headers.insert(PERMISSIONS_POLICY, HeaderValue::from_static(STUDIO_PERMISSIONS));
+    let no_frames = HeaderValue::from_static(NO_FRAMES);
+    let mut response = page("studio.html", found(&api, &channel), &headers, no_frames);
+    let permissions = HeaderValue::from_static(STUDIO_PERMISSIONS);
+    response.headers_mut().insert(PERMISSIONS_POLICY, permissions);
     response
 }
 
@@ -88,7 +101,8 @@ async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Response {
     }
 }
 
-fn page(name: &str, status: StatusCode, headers: &HeaderMap) -> Response {
+/// A page, which may be in such frames.
+fn page(name: &str, status: StatusCode, headers: &HeaderMap, frames: HeaderValue) -> Response {
     let Some(response) = file(name, headers) else {
         let html = (StatusCode::SERVICE_UNAVAILABLE, [(CONTENT_TYPE, "text/html; charset=utf-8")], NOT_BUILT);
         return html.into_response();
@@ -102,7 +116,10 @@ fn page(name: &str, status: StatusCode, headers: &HeaderMap) -> Response {
     ];
     let status =
         if response.status() == StatusCode::NOT_MODIFIED { StatusCode::NOT_MODIFIED } else { status };
-    (status, headers, response).into_response()
+    let mut response = (status, headers, response).into_response();
+    // Of two policies both hold.
+    response.headers_mut().append(CONTENT_SECURITY_POLICY, frames);
+    response
 }
 
 fn file(name: &str, headers: &HeaderMap) -> Option<Response> {

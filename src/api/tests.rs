@@ -73,6 +73,7 @@ impl Server {
             metrics,
             ports: Ports { http: Some(8080), rtmp: Some(1935), ..Ports::default() },
             public_base: None,
+            frames: frames(&["https://news.example".to_owned()]),
             life,
         });
         let token = std::fs::read_to_string(dir.join("admin-token")).unwrap().trim().to_owned();

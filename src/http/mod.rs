@@ -56,6 +56,8 @@ pub struct Config {
     pub trusted_proxies: Vec<String>,
     /// The header in which those proxies say from which country a request comes; empty where none does.
     pub country_header: String,
+    /// Sites whose pages may have a watch page in a frame: origins as `https://news.example`; `*` for all.
+    pub embed_from: Vec<String>,
     /// Connections at one time, in all.
     pub max_connections: usize,
     /// Connections at one time from one address; loopback is not counted.
@@ -85,6 +87,7 @@ impl Default for Config {
             public_url: String::new(),
             trusted_proxies: Vec::new(),
             country_header: String::new(),
+            embed_from: Vec::new(),
             max_connections: 15_000,
             max_connections_per_address: 1_000,
             max_header_size: 16 << 10,
@@ -115,6 +118,10 @@ impl Config {
             let reason =
                 format!("{:?}: expected a header's name, like \"CF-IPCountry\"", self.country_header);
             problems.push(("country_header", reason));
+        }
+        for site in self.embed_from.iter().filter(|site| *site != "*" && base_url(site) != Some(site)) {
+            let reason = format!("{site:?}: expected an origin, like \"https://news.example\", or \"*\"");
+            problems.push(("embed_from", reason));
         }
         if self.max_header_size < MIN_HEADER_SIZE {
             problems.push(("max_header_size", "expected at least 8KiB".to_owned()));

@@ -19,7 +19,7 @@ let browser: Browser
 const broadcasters: Broadcaster[] = []
 
 before(async () => {
-  ;[server, embedder, browser] = await Promise.all([Server.start('serve', { webRtc: true }), Embedder.start(), launch()])
+  ;[server, embedder, browser] = await Promise.all([Server.start('serve', { webRtc: true, settings: { ONAIR_HTTP__EMBED_FROM: '["*"]' } }), Embedder.start(), launch()])
   for (const [name, delivery] of [['harbour', 'guided'], ['porch', 'burned']] as const) {
     broadcasters.push(new Broadcaster(await server.createChannel(name, name)))
     const sale = { method: 'PUT', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ delivery }) }

@@ -124,7 +124,7 @@ async fn pages_of_other_origins_may_read_and_no_more() {
 }
 
 #[tokio::test]
-async fn the_studio_may_use_the_camera_and_be_in_no_frame() {
+async fn the_studio_may_use_the_camera_and_be_in_no_frame_and_watch_pages_in_those_of_some_sites() {
     let server = Server::start().await;
     server.create("kitchen").await;
     let page = |path: &str| Request::builder().uri(path).body(Body::empty()).unwrap();
@@ -136,8 +136,11 @@ async fn the_studio_may_use_the_camera_and_be_in_no_frame() {
     );
     let policies: Vec<_> = response.headers().get_all("content-security-policy").iter().collect();
     assert!(policies.iter().any(|policy| *policy == "frame-ancestors 'none'"), "{policies:?}");
+    let watch = router(&server.api, None).oneshot(page("/kitchen")).await.unwrap();
     if response.status() == StatusCode::OK {
         assert_eq!(policies.len(), 2, "{policies:?}");
+        let policies: Vec<_> = watch.headers().get_all("content-security-policy").iter().collect();
+        assert_eq!(policies[1], "frame-ancestors 'self' https://news.example");
         assert_eq!(server.send_raw(page("/studio/garden")).await.0, StatusCode::NOT_FOUND);
     }
 }
