@@ -1,5 +1,6 @@
 //! The routes, with a hub behind them: blocking reloads, held parts, limits, headers.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use tower::ServiceExt as _;
 use super::super::{Config, router};
 use super::support::*;
 use crate::context::Context;
+use crate::http::ClientAddress;
 use crate::hub::{self, Hub, Protocol, Publisher};
 use crate::media::Frame;
 use crate::metrics::Metrics;
@@ -66,7 +68,9 @@ impl Stage {
     }
 
     fn ask(&self, method: Method, path: &str) -> impl Future<Output = Response<Body>> + use<> {
-        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        let address = ClientAddress(Ipv4Addr::LOCALHOST.into());
+        let request =
+            Request::builder().method(method).uri(path).extension(address).body(Body::empty()).unwrap();
         let router = self.router.clone();
         async move { router.oneshot(request).await.unwrap() }
     }
