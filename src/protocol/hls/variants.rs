@@ -174,3 +174,33 @@ fn give(packager: &mut Packager, item: Item) {
         Item::Metadata(_) => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn b21_what_waits_is_bounded_whatever_its_times() {
+        let mut variants = Variants::new(PackagerConfig::default());
+        variants.add(1);
+        let frame = |nanos, size| {
+            let time = MediaTime::from_nanos(nanos);
+            let payload = Bytes::from(vec![0; size]);
+            Frame { track: TrackId(0), pts: time, dts: time, keyframe: true, disposable: false, payload }
+        };
+        variants.feed(0, Item::Frame(frame(0, 1)));
+        // All at one moment, and everybody's variant has not come to it.
+        for size in [1, 64 << 10] {
+            for nanos in 1..5000 {
+                variants.feed(1, Item::Frame(frame(nanos, size)));
+                variants.advance();
+                let Follower { waiting, bytes, .. } = &variants.others[0];
+                assert!(waiting.len() <= WAITING_ITEMS && *bytes <= WAITING_BYTES);
+                assert_eq!(*bytes, waiting.iter().map(super::size).sum::<usize>());
+            }
+        }
+        assert!(variants.others[0].waiting.len() > 100);
+    }
+}
