@@ -22,6 +22,8 @@ pub(super) struct Rhythm {
 struct GopHabit {
     frames: u32,
     previous: Option<u32>,
+    /// Those before the previous one.
+    earlier: [u32; 2],
     regular: bool,
 }
 
@@ -48,6 +50,13 @@ impl Rhythm {
     /// The next frame is a keyframe, by habit.
     pub fn gop_ends(&self) -> bool {
         self.gop.regular && self.gop.previous == Some(self.gop.frames)
+    }
+
+    /// The longest of the last few stretches between keyframes; the last of them ends here.
+    pub fn longest_gop(&self) -> MediaTime {
+        let GopHabit { frames, previous, earlier: [before, first], .. } = self.gop;
+        let longest = frames.max(previous.unwrap_or(0)).max(before).max(first);
+        MediaTime::from_nanos(self.frame.as_nanos().saturating_mul(longest.into()))
     }
 
     /// What comes next does not continue what was.
@@ -79,6 +88,7 @@ impl GopHabit {
         if self.frames > 0 {
             // One GOP is a habit until another contradicts it: a wrong guess costs a short part.
             self.regular = self.previous.is_none_or(|previous| previous == self.frames);
+            self.earlier = [self.previous.unwrap_or(0), self.earlier[0]];
             self.previous = Some(self.frames);
         }
         self.frames = 0;

@@ -262,7 +262,10 @@ impl Writer {
     /// Ends what must not contain a frame at `dts`; what is there lasts until `end` as far as was known.
     fn close_before(&mut self, dts: MediaTime, end: MediaTime, keyframe: bool) {
         let next = dts + self.rhythm.frame();
-        if self.segment_start.is_some_and(|start| keyframe && self.is_segment_due(start, dts)) {
+        let ends = |start| {
+            keyframe && (self.is_segment_due(start, dts) || self.cannot_wait_for_keyframe(start, dts))
+        };
+        if self.segment_start.is_some_and(ends) {
             self.close_part(dts, false);
             self.close_segment(dts);
         } else if self.segment_start.is_some_and(|start| next - start > self.pace().longest_segment()) {
@@ -304,6 +307,14 @@ impl Writer {
     fn is_segment_due(&self, start: MediaTime, end: MediaTime) -> bool {
         self.boundaries == Boundaries::Own
             && end - start + fraction(self.rhythm.frame(), 5) >= self.segment_duration
+    }
+
+    /// A segment that does not end with this keyframe would have to end without one: the next comes too late, by habit.
+    fn cannot_wait_for_keyframe(&self, start: MediaTime, keyframe: MediaTime) -> bool {
+        let so_far = keyframe - start;
+        self.boundaries == Boundaries::Own
+            && so_far >= self.pace().part_target
+            && so_far + self.rhythm.longest_gop() > self.pace().longest_segment()
     }
 
     /// Sees to it that there is a segment, which begins at `first` if it is new.
