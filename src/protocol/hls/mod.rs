@@ -18,6 +18,11 @@
 //! All but the last two are pure. A channel is packaged from its first player's request until a while after the last
 //! one. Everything below `/hls/CHANNEL/SESSION/` is immutable, or a playlist at a moment that its address names: a
 //! cache in front answers any number of players with one request a part.
+//!
+//! The query of `/hls/CHANNEL/index.m3u8` says of a player what decides which variant of the programme he gets, once: his
+//! multivariant playlist names that variant's folders. Everybody's are `SESSION/main/` and `SESSION/audioN/`; those of variant
+//! 1 are `SESSION/main.1/` and `SESSION/audioN.1/`. Outside slots their playlists list `../main/57.m4s` and `../main/57.2.m4s`,
+//! so that caches hold once what is the same.
 
 mod cue_event;
 pub mod date_range;

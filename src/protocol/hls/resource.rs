@@ -18,7 +18,8 @@ pub(super) fn rendition_of(folder: &str) -> &str {
     folder.split_once('.').map_or(folder, |(rendition, _)| rendition)
 }
 
-/// What a rendition's folder holds. Each file has exactly one name, so that a cache keeps it once.
+/// What a rendition's folder holds. Each file is listed under exactly one name, so that a cache keeps it once: what a variant of
+/// the programme has in common with everybody's, under the name that it has there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Resource {
     /// `index.m3u8`: the media playlist.

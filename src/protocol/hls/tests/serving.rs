@@ -447,7 +447,7 @@ async fn whoever_cannot_be_read_gets_what_everybody_gets() {
         ("session=nobody%27s&consent=1&lang=de", true),
         ("consent=0&lang=de", false),
         ("consent=1&lang=deutsch", false),
-        ("consent=1&lang=de&device=fridge", false),
+        ("consent=1&lang=de&device=fridge", true),
         ("consent=1&lang=de&lang=fr", false),
         ("consent=1&lang=%ff%fe", false),
         ("&&=&consent", false),

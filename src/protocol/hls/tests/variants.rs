@@ -189,14 +189,11 @@ fn source(gop: usize, length: f64) -> Vec<Frame> {
 /// The source with something drawn into its picture from the one time until the other, by an encoder that begins with a keyframe
 /// and puts one every two seconds.
 fn drawn(source: &[Frame], what: &str, from: MediaTime, until: MediaTime) -> Vec<Frame> {
-    let mut number = 0;
     let mut frames = source.to_vec();
-    for frame in
-        frames.iter_mut().filter(|frame| frame.track == PICTURE && (from..until).contains(&frame.dts))
-    {
+    let is_drawn = |frame: &&mut Frame| frame.track == PICTURE && (from..until).contains(&frame.dts);
+    for (number, frame) in frames.iter_mut().filter(is_drawn).enumerate() {
         frame.payload = [what.as_bytes(), &frame.payload].concat().into();
         frame.keyframe = number % 60 == 0;
-        number += 1;
     }
     frames
 }
