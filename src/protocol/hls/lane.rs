@@ -25,7 +25,7 @@ pub(super) const AHEAD: MediaTime = MediaTime::from_millis(3000);
 /// that a decoder never sees a hole: after frames were lost, the first frame of a part is *decoded* early and
 /// *shown* when it should be. (Media Source Extensions drop everything up to the next keyframe where decoding times
 /// are more than two frames apart.)
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Lane {
     track: Arc<Track>,
     sets: ParameterSets,
@@ -39,7 +39,7 @@ pub(super) struct Lane {
     grid: Option<i64>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Queued {
     dts: i64,
     /// The next sample's time where nothing else tells: what the codec or the measured frame rate says.
@@ -99,6 +99,28 @@ impl Lane {
     pub fn discontinue(&mut self) {
         self.published = None;
         self.grid = None;
+    }
+
+    /// Whether the other one carries the same track, in the same codec.
+    pub fn is_of_same_track(&self, other: &Self) -> bool {
+        let ([here, there], timescales) = ([&self.track, &other.track], [self.timescale, other.timescale]);
+        here.id == there.id && here.codec == there.codec && timescales[0] == timescales[1]
+    }
+
+    /// Goes on as another lane of the same track did before the same frame, unless that does not continue what is here. One
+    /// that is new takes over what waits there as well.
+    pub fn stand_like(&mut self, other: &Self) {
+        let is_new = self.newest.is_none() && self.published.is_none();
+        let same = |(here, there): (&Queued, &Queued)| here.payload == there.payload;
+        let same_waiting =
+            self.queue.len() == other.queue.len() && self.queue.iter().zip(&other.queue).all(same);
+        let near = SNAP.to_ticks(self.timescale).unsigned_abs();
+        let continues =
+            self.published.zip(other.published).is_none_or(|(here, there)| here.abs_diff(there) <= near);
+        if is_new || (same_waiting && continues) {
+            self.queue.clone_from(&other.queue);
+            (self.newest, self.published, self.grid) = (other.newest, other.published, other.grid);
+        }
     }
 
     /// Queues a frame; `usual` is how long a frame of the track lasts as far as was measured.
@@ -218,7 +240,7 @@ impl From<Queued> for Sample {
 }
 
 /// The parameter sets that every keyframe is to carry, for the codecs that have them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum ParameterSets {
     H264(h264::ConfigRecord),
     H265(h265::ConfigRecord),

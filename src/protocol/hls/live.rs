@@ -8,11 +8,12 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::Config;
+use super::feeds::Feeds;
 use super::metrics::Metrics;
-use super::packager::Packager;
-use super::snapshot::{Snapshot, Version};
+use super::snapshot::Snapshot;
+use super::variants::Variants;
 use crate::context::Life;
-use crate::hub::{Channel, Item, Protocol, Subscriber, Viewer};
+use crate::hub::{Channel, Item, MAX_VARIANTS, Protocol, Rendition, Start, Subscriber, Viewer};
 
 /// How often players are counted and idleness is looked for.
 const TICK: Duration = Duration::from_secs(2);
@@ -23,6 +24,8 @@ pub(super) struct Live {
     /// The folder of this session's files: no two sessions have the same, so that its files never change.
     session: String,
     snapshot: watch::Sender<Option<Arc<Snapshot>>>,
+    /// The variants of the programme that players have asked for besides everybody's, a bit each.
+    wanted: watch::Sender<u8>,
     /// Somebody asked since the last tick.
     touched: AtomicBool,
     waiting: AtomicUsize,
@@ -39,6 +42,7 @@ impl Live {
         Self {
             session,
             snapshot: watch::Sender::new(None),
+            wanted: watch::Sender::new(0),
             touched: AtomicBool::new(true),
             waiting: AtomicUsize::new(0),
             ended: AtomicBool::new(false),
@@ -72,7 +76,16 @@ impl Live {
         self.touched.store(true, Ordering::Relaxed);
     }
 
-    /// Somebody asked for the main media playlist.
+    /// Somebody is to get this variant of the programme.
+    pub fn want(&self, variant: u8) {
+        self.wanted.send_if_modified(|wanted| {
+            let before = *wanted;
+            *wanted |= 1 << variant.min(MAX_VARIANTS);
+            *wanted != before
+        });
+    }
+
+    /// Somebody asked for a main media playlist.
     pub fn count_reload(&self, names_part: bool) {
         let counter = if names_part { &self.part_reloads } else { &self.plain_reloads };
         counter.fetch_add(1, Ordering::Relaxed);
@@ -88,37 +101,51 @@ impl Live {
         self.touched.swap(false, Ordering::Relaxed) || self.waiting.load(Ordering::Relaxed) > 0
     }
 
-    /// Packages what `subscriber` receives until nobody has asked for `config.idle_timeout`, or the server ends.
+    /// Packages what `everybody` receives, and the other variants of the programme from when they are wanted, until nobody has
+    /// asked for `config.idle_timeout`, or the server ends.
     pub async fn run(
         self: Arc<Self>,
         channel: Arc<Channel>,
-        mut subscriber: Subscriber,
+        everybody: Subscriber,
         config: Config,
         metrics: Metrics,
         life: Life,
     ) {
         metrics.packaged.inc();
-        let mut packager = Packager::new(config.packager());
-        let mut published = Version::default();
-        let mut audience = Audience::new(channel);
+        let mut feeds = Feeds::new(everybody);
+        let mut variants = Variants::new(config.packager());
+        let mut wanted = self.wanted.subscribe();
+        wanted.mark_changed();
+        let mut snapshot = Snapshot::default();
+        let mut audience = Audience::new(Arc::clone(&channel));
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut watched_at = None;
         loop {
             tokio::select! {
-                batch = subscriber.next_batch(), if !packager.has_ended() => {
-                    batch.into_iter().for_each(|item| audience.feed(&mut packager, item));
-                    self.ended.store(packager.has_ended(), Ordering::Relaxed);
-                    let version = Version::of(&packager);
-                    if version != published
-                        && let Some(snapshot) = Snapshot::take(&packager, subscriber.epoch(), &self.session)
-                    {
-                        published = version;
-                        metrics.parts.inc();
-                        self.snapshot.send_replace(Some(Arc::new(snapshot)));
+                items = feeds.next() => {
+                    for (variant, item) in items {
+                        if matches!(item, Item::Lagged(_)) {
+                            channel.lagged(Protocol::Hls);
+                        }
+                        variants.feed(variant, item);
                     }
-                    if packager.has_ended() && packager.main().is_none() {
+                    variants.advance();
+                    self.ended.store(variants.has_ended(), Ordering::Relaxed);
+                    let changed = |packager: &&_| snapshot.update(packager, feeds.epoch(), &self.session);
+                    let changed = variants.packagers().filter(changed).count() as u64;
+                    if changed > 0 {
+                        metrics.parts.inc_by(changed);
+                        self.snapshot.send_replace(Some(Arc::new(snapshot.clone())));
+                    }
+                    if variants.has_ended() && variants.everybody().main().is_none() {
                         break;
+                    }
+                }
+                Ok(()) = wanted.changed() => {
+                    let wanted = *wanted.borrow_and_update();
+                    for variant in (1..MAX_VARIANTS).filter(|variant| wanted & 1 << variant != 0) {
+                        begin(variant, &channel, &mut feeds, &mut variants);
                     }
                 }
                 now = ticks.tick() => {
@@ -129,10 +156,24 @@ impl Live {
                         break;
                     }
                 }
-                () = life.draining(), if packager.has_ended() => break,
+                () = life.draining(), if variants.has_ended() => break,
             }
         }
         metrics.packaged.dec();
+    }
+}
+
+/// Begins to package one more variant, from all of it that is in memory.
+fn begin(variant: u8, channel: &Channel, feeds: &mut Feeds, variants: &mut Variants) {
+    let rendition = Rendition::Program { variant };
+    if variants.has(variant) || variants.has_ended() {
+        return;
+    }
+    // Where another broadcast has begun in the meantime, its players find another session.
+    if let Ok(subscriber) = channel.subscribe_from(Start::Oldest, &rendition)
+        && feeds.add(variant, subscriber)
+    {
+        variants.add(variant);
     }
 }
 
@@ -151,21 +192,6 @@ struct Audience {
 impl Audience {
     fn new(channel: Arc<Channel>) -> Self {
         Self { channel, counted: Vec::new(), part_reloads: 0, plain_reloads: 0, at: None }
-    }
-
-    fn feed(&self, packager: &mut Packager, item: Item) {
-        match item {
-            Item::Track(track) => packager.track(track),
-            Item::Frame(frame) => packager.frame(frame),
-            Item::Cue(cue) => packager.cue(cue),
-            Item::Lagged(_) => {
-                self.channel.lagged(Protocol::Hls);
-                packager.interrupted();
-            }
-            Item::Interrupted => packager.interrupted(),
-            Item::Ended => packager.ended(),
-            _ => {}
-        }
     }
 
     fn count(&mut self, live: &Live, now: Instant) {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use crate::media::MediaTime;
 
 use super::pace::{Pace, PackagerConfig};
+use super::sharing;
 
 /// The shortest window, in target durations: players begin three from the end and need room behind them.
 const LEAST_WINDOW: i64 = 4;
@@ -15,7 +16,7 @@ const LEAST_WINDOW: i64 = 4;
 const INITS: usize = 8;
 
 /// A place in a rendition: a part of a segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     /// Media sequence number of the segment.
     pub msn: u64,
@@ -26,12 +27,16 @@ pub struct Position {
 /// A partial segment: one fragment.
 #[derive(Clone, Debug)]
 pub struct Part {
+    /// When its first frame is decoded.
+    pub start: MediaTime,
     /// `moof` and `mdat`.
     pub bytes: Bytes,
     /// Media time it covers, never above the part target.
     pub duration: MediaTime,
     /// It begins with a keyframe.
     pub independent: bool,
+    /// Where everybody's variant of the rendition has the same bytes.
+    pub same_as: Option<Position>,
 }
 
 /// A segment: its parts, one after the other.
@@ -49,6 +54,8 @@ pub struct Segment {
     pub init: u32,
     /// Timestamps or the format do not continue those of the segment before.
     pub discontinuity: bool,
+    /// The segment of everybody's variant of the rendition that has the same parts.
+    pub same_as: Option<u64>,
 }
 
 impl Segment {
@@ -84,6 +91,10 @@ pub struct MediaPlaylist {
     /// No longer listed, still served to players that hold an older playlist.
     departed: VecDeque<Arc<Segment>>,
     next_msn: u64,
+    /// The first part that was not looked for in everybody's variant.
+    unshared: Position,
+    /// The part that comes after the newest in everybody's variant, if the newest is the same there.
+    next_shared: Option<Position>,
     discontinuity_sequence: u64,
     /// The next frame begins a segment, if the source keeps its habits.
     boundary_expected: bool,
@@ -107,6 +118,8 @@ impl MediaPlaylist {
             departed: VecDeque::new(),
             // hls.js takes 0 for "none".
             next_msn: 1,
+            unshared: Position::default(),
+            next_shared: None,
             discontinuity_sequence: 0,
             boundary_expected: false,
             ended: false,
@@ -172,6 +185,11 @@ impl MediaPlaylist {
         }
     }
 
+    /// The part of everybody's variant that will come next here too, as far as can be foreseen.
+    pub const fn next_shared(&self) -> Option<Position> {
+        self.next_shared
+    }
+
     /// End of the newest part, as the playlist's durations count.
     pub fn end(&self) -> MediaTime {
         self.listed.back().map_or(MediaTime::ZERO, |segment| segment.start + segment.covered())
@@ -219,7 +237,8 @@ impl MediaPlaylist {
         let msn = self.next_msn;
         self.next_msn += 1;
         self.boundary_expected = false;
-        let segment = Segment { msn, start, duration: None, parts: Vec::new(), init, discontinuity };
+        let segment =
+            Segment { msn, start, duration: None, parts: Vec::new(), init, discontinuity, same_as: None };
         self.listed.push_back(Arc::new(segment));
     }
 
@@ -231,6 +250,33 @@ impl MediaPlaylist {
             self.revision += 1;
         }
         self.trim();
+    }
+
+    /// Has from `original`, everybody's variant of this rendition, what is the same there.
+    pub(super) fn share(&mut self, original: &Self) {
+        let skip = self.listed.iter().take_while(|segment| segment.msn < self.unshared.msn).count();
+        for segment in self.listed.iter_mut().skip(skip) {
+            let known = if segment.msn == self.unshared.msn { self.unshared.part } else { 0 };
+            if segment.parts.len() > known || segment.duration.is_some() {
+                sharing::share(Arc::make_mut(segment), known, original);
+            }
+        }
+        let Some(newest) = self.listed.back() else { return };
+        self.unshared = match newest.duration {
+            Some(_) => Position { msn: newest.msn + 1, part: 0 },
+            None => Position { msn: newest.msn, part: newest.parts.len() },
+        };
+        let newest = self.listed.iter().rev().find_map(|segment| segment.parts.last());
+        self.next_shared = newest.and_then(|newest| newest.same_as).map(|same| original.after(same));
+    }
+
+    /// The part after this one.
+    fn after(&self, Position { msn, part }: Position) -> Position {
+        match self.segment(msn) {
+            Some(segment) if segment.parts.len() > part + 1 => Position { msn, part: part + 1 },
+            Some(segment) if segment.duration.is_some() => Position { msn: msn + 1, part: 0 },
+            _ => self.next(),
+        }
     }
 
     /// Says that the next frame probably begins a segment.

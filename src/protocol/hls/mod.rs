@@ -2,20 +2,27 @@
 //!
 //! | | |
 //! |---|---|
+//! | [`variants`] | a packager for each variant of the programme, and who waits for whom |
 //! | [`packager`] | frames in, parts and segments out; decides what the playlists promise |
 //! | [`pace`] | part target and target duration, from the first seconds |
-//! | `writer`, `lane` | cutting a rendition; one track on its way into parts |
+//! | `writer`, `lane`, `rhythm` | cutting a rendition; one track on its way into parts; its habits |
+//! | `lead`, `sharing` | making the same bytes of the same frames; finding what is the same |
 //! | [`media_playlist`] | a rendition's window of segments |
 //! | [`playlist`] | the text of playlists |
 //! | [`date_range`], `cue_event` | cues in playlists, and in parts |
 //! | [`reload`], [`resource`] | what a request asks for, and whether it can be answered |
 //! | `snapshot` | everything that can be served at a moment |
-//! | `live` | the task that packages a channel while somebody watches |
+//! | `feeds`, `live` | the task that packages a channel while somebody watches |
 //! | `serve` | the routes |
 //!
 //! All but the last two are pure. A channel is packaged from its first player's request until a while after the last
 //! one. Everything below `/hls/CHANNEL/SESSION/` is immutable, or a playlist at a moment that its address names: a
 //! cache in front answers any number of players with one request a part.
+//!
+//! The query of `/hls/CHANNEL/index.m3u8` says of a player what decides which variant of the programme he gets, once: his
+//! multivariant playlist names that variant's folders. Everybody's are `SESSION/main/` and `SESSION/audioN/`; those of variant
+//! 1 are `SESSION/main.1/` and `SESSION/audioN.1/`. Outside slots their playlists list `../main/57.m4s` and `../main/57.2.m4s`,
+//! so that caches hold once what is the same.
 
 mod cue_event;
 pub mod date_range;
@@ -25,12 +32,17 @@ pub mod packager;
 pub mod playlist;
 pub mod reload;
 pub mod resource;
+pub mod variants;
 
 mod body;
+mod feeds;
 mod lane;
+mod lead;
 mod live;
 mod metrics;
+mod rhythm;
 mod serve;
+mod sharing;
 mod snapshot;
 mod writer;
 

@@ -10,12 +10,12 @@ use crate::media::{Cue, Frame, Kind, MediaTime, Track, TrackId};
 
 use super::cue_event::cue_event;
 use super::date_range::DateRanges;
+use super::lead::Lead;
 use super::media_playlist::MediaPlaylist;
 use super::pace::{Pace, PackagerConfig};
+use super::resource::{MAIN, folder, rendition_of};
 use super::writer::{Boundaries, Writer};
 
-/// The main rendition's name in URIs.
-const MAIN: &str = "main";
 /// Without a second keyframe in so much media, the GOP is taken to be long.
 const LONG_GOP: MediaTime = MediaTime::from_millis(2200);
 /// Media watched at least before the pace is decided.
@@ -43,6 +43,12 @@ const MESSAGES: usize = 64;
 #[derive(Debug)]
 pub struct Packager {
     config: PackagerConfig,
+    /// The variant of the programme.
+    variant: u8,
+    /// What it leaves behind for those that follow it.
+    lead: Arc<Lead>,
+    /// What the one that it follows has left behind.
+    followed: Option<Arc<Lead>>,
     tracks: Vec<Arc<Track>>,
     /// Frames held back while the packager watches.
     watching: Option<Watch>,
@@ -68,6 +74,9 @@ impl Packager {
     pub fn new(config: PackagerConfig) -> Self {
         Self {
             config,
+            variant: 0,
+            lead: Arc::default(),
+            followed: None,
             tracks: Vec::new(),
             watching: Some(Watch::default()),
             writers: Vec::new(),
@@ -79,9 +88,35 @@ impl Packager {
         }
     }
 
+    /// The same for a variant of the programme that follows another: where that began a segment, this one does too, and makes
+    /// the same bytes of the same frames.
+    pub(super) fn following(config: PackagerConfig, variant: u8) -> Self {
+        Self { variant, followed: Some(Arc::default()), ..Self::new(config) }
+    }
+
+    /// Takes note of how far the leading packager has got.
+    pub(super) fn follow(&mut self, leading: &Self) {
+        self.followed = Some(Arc::clone(&leading.lead));
+    }
+
+    /// Has from `original` what is the same there.
+    pub(super) fn share(&mut self, original: &Self) {
+        for playlist in self.writers.iter_mut().map(Writer::playlist_mut) {
+            let rendition = rendition_of(playlist.name());
+            if let Some(original) = original.playlists().find(|other| other.name() == rendition) {
+                playlist.share(original);
+            }
+        }
+    }
+
     /// The main rendition; `None` until the pace is decided.
     pub fn main(&self) -> Option<&MediaPlaylist> {
         self.playlists().next()
+    }
+
+    /// The variant of the programme.
+    pub const fn variant(&self) -> u8 {
+        self.variant
     }
 
     /// The main rendition first, then the alternative sounds; none until the pace is decided.
@@ -182,7 +217,11 @@ impl Packager {
     fn decide(&mut self, in_any_case: bool) {
         let Some(watch) = &self.watching else { return };
         let enough = watch.is_full()
-            || if self.writers.is_empty() { self.knows_pace(watch) } else { self.knows_tracks(watch) };
+            || match &self.followed {
+                _ if !self.writers.is_empty() => self.knows_tracks(watch),
+                Some(lead) => watch.knows(lead.tracks()),
+                None => self.knows_pace(watch),
+            };
         if watch.frames.is_empty() || !(enough || in_any_case) {
             return;
         }
@@ -202,8 +241,8 @@ impl Packager {
     }
 
     fn knows_tracks(&self, watch: &Watch) -> bool {
-        let expected = self.writers.iter().flat_map(Writer::tracks);
-        expected.map(|track| track.id).all(|id| watch.has_track(id)) || watch.span() >= RETURN_WAIT
+        let expected = self.writers.iter().flat_map(Writer::tracks).map(|track| track.id);
+        watch.knows(&expected.collect::<Vec<_>>())
     }
 
     fn begin(&mut self, watch: Watch) {
@@ -236,17 +275,27 @@ impl Packager {
         let Some((main, others)) = self.writers.split_first_mut() else { return };
         if !main.carries(frame.track) {
             let other = others.iter_mut().find(|other| other.carries(frame.track));
-            return other.into_iter().for_each(|other| other.push(frame.clone()));
+            return other.into_iter().for_each(|other| other.push(frame.clone(), None));
         }
         let before = main.cuts();
+        let (track, dts) = (frame.track, frame.dts);
+        let like = self.followed.as_ref().and_then(|lead| lead.beginning_with(&frame));
         main.announce(self.messages.drain(..));
-        main.push(frame);
+        main.push(frame, like.as_ref().and_then(|like| like.stances.first()));
         self.date_ranges.reach(main.playlist().end());
         let after = main.cuts();
         if after.discontinuities > before.discontinuities {
             others.iter_mut().for_each(Writer::interrupt);
         } else if after.segments > before.segments {
             others.iter_mut().for_each(Writer::cut);
+        }
+        if let Some(like) = like {
+            let stances = like.stances.iter().skip(1);
+            others.iter_mut().zip(stances).for_each(|(other, stance)| other.stand_like(stance));
+        }
+        if let Some(main) = main.take_begun() {
+            let stances = std::iter::once(main).chain(others.iter().map(Writer::stance));
+            Arc::make_mut(&mut self.lead).begins(track, dts, stances.collect());
         }
         if after.segments > before.segments
             && let Some(main) = self.writers.first()
@@ -298,16 +347,21 @@ impl Packager {
 
     /// Makes the renditions fit the tracks; `watch` holds the frames that tell a new broadcast's pace.
     fn lay_out(&mut self, watch: &Watch) {
-        let mut layout = self.layout().into_iter();
+        let layout = self.layout();
+        let carried = layout.iter().flatten().map(|track| track.id).collect();
+        let mut layout = layout.into_iter();
         let Some(main) = layout.next().filter(|main| !main.is_empty()) else { return };
+        let followed = self.followed.clone().unwrap_or_default();
         let pace = match self.writers.first() {
             Some(writer) => *writer.playlist().pace(),
-            None => self.measure(&main[0], watch),
+            None => followed.pace_of(MAIN).unwrap_or_else(|| self.measure(&main[0], watch)),
         };
+        Arc::make_mut(&mut self.lead).carries(carried);
         self.set_tracks(MAIN, main, pace, Boundaries::Own);
         for tracks in layout {
             let name = format!("audio{}", tracks[0].id.0);
-            let mut pace = Pace::of_audio(self.audio_frame(&tracks[0], watch), &self.config);
+            let measured = || Pace::of_audio(self.audio_frame(&tracks[0], watch), &self.config);
+            let mut pace = followed.pace_of(&name).unwrap_or_else(measured);
             // One playlist's segments mirror the other's, so that both have the same numbers.
             pace.target_duration = self
                 .writers
@@ -319,6 +373,8 @@ impl Packager {
 
     fn set_tracks(&mut self, name: &str, tracks: Vec<Arc<Track>>, pace: Pace, boundaries: Boundaries) {
         let Some(init) = init(&tracks) else { return };
+        Arc::make_mut(&mut self.lead).promises(name, pace);
+        let name = &folder(name, self.variant);
         let known = self.writers.iter().position(|writer| writer.playlist().name() == name);
         let index = known.unwrap_or_else(|| {
             self.writers.push(Writer::new(name, pace, boundaries, &self.config));
@@ -355,6 +411,11 @@ impl Watch {
 
     fn is_full(&self) -> bool {
         self.bytes >= HELD_BYTES || self.frames.len() >= HELD_FRAMES
+    }
+
+    /// Frames of all these tracks are there, or were waited for.
+    fn knows(&self, tracks: &[TrackId]) -> bool {
+        !tracks.is_empty() && (tracks.iter().all(|id| self.has_track(*id)) || self.span() >= RETURN_WAIT)
     }
 
     fn has_track(&self, id: TrackId) -> bool {

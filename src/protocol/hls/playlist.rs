@@ -1,7 +1,7 @@
 //! The text of playlists (RFC 8216bis): multivariant, media, and delta updates of media playlists.
 
 use std::collections::VecDeque;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -11,7 +11,7 @@ use crate::media::{Kind, MediaTime, Track};
 use super::date_range::{DateRanges, date};
 use super::media_playlist::{MediaPlaylist, Position, Segment};
 use super::packager::Packager;
-use super::resource::Resource;
+use super::resource::{Resource, rendition_of};
 
 /// Parts are listed as far from the end, in target durations.
 const PARTS_LISTED: i64 = 3;
@@ -133,18 +133,20 @@ pub fn media(playlist: &MediaPlaylist, around: &Surroundings<'_>, form: Form) ->
     around.date_ranges.write(&mut out, around.epoch, since);
 
     let mut init = skipped.checked_sub(1).and_then(|last| segments.get(last)).map(|segment| segment.init);
+    let original = rendition_of(playlist.name());
     for (segment, after) in
         segments.iter().zip(after).skip(skipped).filter(|(segment, _)| !segment.is_empty())
     {
         let parts = after <= times(target, PARTS_LISTED);
         let map = init.replace(segment.init) != Some(segment.init);
-        write_segment(&mut out, segment, around.epoch, map, parts);
+        write_segment(&mut out, segment, original, around.epoch, map, parts);
     }
     if playlist.has_ended() {
         out.push_str("#EXT-X-ENDLIST\n");
         return out;
     }
-    let _ = writeln!(out, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{}\"", Resource::Part(playlist.next()));
+    let hint = Uri::of(Resource::Part(playlist.next()), playlist.next_shared().map(Resource::Part), original);
+    let _ = writeln!(out, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{hint}\"");
     for (name, newest) in around.renditions.iter().filter(|(name, _)| *name != playlist.name()) {
         if let Some(newest) = newest {
             let (msn, part) = (newest.msn, newest.part);
@@ -190,7 +192,14 @@ fn head(out: &mut String, playlist: &MediaPlaylist, skip_until: Option<MediaTime
     let _ = writeln!(out, "#EXT-X-DISCONTINUITY-SEQUENCE:{}", playlist.discontinuity_sequence());
 }
 
-fn write_segment(out: &mut String, segment: &Segment, epoch: SystemTime, map: bool, parts: bool) {
+fn write_segment(
+    out: &mut String,
+    segment: &Segment,
+    original: &str,
+    epoch: SystemTime,
+    map: bool,
+    parts: bool,
+) {
     if segment.discontinuity {
         out.push_str("#EXT-X-DISCONTINUITY\n");
     }
@@ -199,12 +208,38 @@ fn write_segment(out: &mut String, segment: &Segment, epoch: SystemTime, map: bo
     }
     let _ = writeln!(out, "#EXT-X-PROGRAM-DATE-TIME:{}", date(epoch, segment.start));
     for (index, part) in segment.parts.iter().enumerate().filter(|_| parts) {
-        let uri = Resource::Part(Position { msn: segment.msn, part: index });
+        let own = Resource::Part(Position { msn: segment.msn, part: index });
+        let uri = Uri::of(own, part.same_as.map(Resource::Part), original);
         let _ = write!(out, "#EXT-X-PART:DURATION={:.5},URI=\"{uri}\"", part.duration.as_secs_f64());
         out.push_str(if part.independent { ",INDEPENDENT=YES\n" } else { "\n" });
     }
     if let Some(duration) = segment.duration {
-        let _ = writeln!(out, "#EXTINF:{:.5},\n{}", duration.as_secs_f64(), Resource::Segment(segment.msn));
+        let own = Resource::Segment(segment.msn);
+        let uri = Uri::of(own, segment.same_as.map(Resource::Segment), original);
+        let _ = writeln!(out, "#EXTINF:{:.5},\n{uri}", duration.as_secs_f64());
+    }
+}
+
+/// Where a file is, seen from the media playlist's folder.
+enum Uri<'a> {
+    /// In it.
+    Own(Resource),
+    /// In the folder of everybody's variant, beside it.
+    Shared(&'a str, Resource),
+}
+
+impl<'a> Uri<'a> {
+    fn of(own: Resource, shared: Option<Resource>, original: &'a str) -> Self {
+        shared.map_or(Self::Own(own), |shared| Self::Shared(original, shared))
+    }
+}
+
+impl fmt::Display for Uri<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Own(resource) => resource.fmt(f),
+            Self::Shared(folder, resource) => write!(f, "../{folder}/{resource}"),
+        }
     }
 }
 

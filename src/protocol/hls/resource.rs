@@ -1,10 +1,25 @@
-//! The files of a rendition, by name.
+//! Renditions and their files, by name.
 
 use std::fmt;
 
 use super::media_playlist::Position;
 
-/// What a rendition's folder holds. Each file has exactly one name, so that a cache keeps it once.
+/// The main rendition's name.
+pub(super) const MAIN: &str = "main";
+
+/// The folder of a rendition: its name for everybody's variant of the programme, `main` or `audioN`; with the variant's
+/// number behind it for the others, `main.1`.
+pub(super) fn folder(rendition: &str, variant: u8) -> String {
+    if variant == 0 { rendition.to_owned() } else { format!("{rendition}.{variant}") }
+}
+
+/// The rendition that a folder belongs to, whatever the variant.
+pub(super) fn rendition_of(folder: &str) -> &str {
+    folder.split_once('.').map_or(folder, |(rendition, _)| rendition)
+}
+
+/// What a rendition's folder holds. Each file is listed under exactly one name, so that a cache keeps it once: what a variant of
+/// the programme has in common with everybody's, under the name that it has there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Resource {
     /// `index.m3u8`: the media playlist.

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
+use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode, Uri};
 use tokio::time::timeout;
@@ -19,12 +20,12 @@ use super::body::Joined;
 use super::live::Live;
 use super::metrics::Metrics;
 use super::reload::{BadReload, Reload, Wanted};
-use super::resource::Resource;
+use super::resource::{MAIN, Resource, rendition_of};
 use super::snapshot::{Answer, Snapshot};
 use crate::context::Context;
-use crate::http::{ApiError, for_everyone};
+use crate::http::{ApiError, ClientAddress, ClientCountry, for_everyone};
 use crate::hub::{Rendition, Start, SubscribeError};
-use crate::media::ChannelName;
+use crate::media::{About, ChannelName};
 use crate::metrics;
 
 const PLAYLIST: HeaderValue = HeaderValue::from_static("application/vnd.apple.mpegurl");
@@ -32,6 +33,8 @@ const MEDIA: HeaderValue = HeaderValue::from_static("video/mp4");
 
 /// The multivariant playlist names the session, which ends with the broadcast or when nobody watches.
 const ALWAYS_ASK: HeaderValue = HeaderValue::from_static("no-cache");
+/// Where it depends on who asks, two who ask at the same time may not be given one answer either.
+const EACH_ASKS: HeaderValue = HeaderValue::from_static("private, no-cache");
 /// A playlist at a moment that its address names: a player that asks for it later still gets what it wants.
 const MOMENT: HeaderValue = HeaderValue::from_static("public, max-age=10");
 /// The playlist of now: players that join in the same second may share it.
@@ -116,7 +119,12 @@ impl Feed {
     }
 }
 
-async fn multivariant(State(hls): State<Arc<Hls>>, uri: Uri) -> Result<Response, Refusal> {
+async fn multivariant(
+    State(hls): State<Arc<Hls>>,
+    Extension(address): Extension<ClientAddress>,
+    country: Option<Extension<ClientCountry>>,
+    uri: Uri,
+) -> Result<Response, Refusal> {
     let name = segments(&uri).and_then(|[name, _]| name.parse().ok());
     let name: ChannelName = name.ok_or(Refusal::NoChannel)?;
     // The session is asked for here only: all that it leads to is the same for everybody, and stays in caches.
@@ -124,14 +132,25 @@ async fn multivariant(State(hls): State<Arc<Hls>>, uri: Uri) -> Result<Response,
         uri.query().and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("session=")));
     let page = session.and_then(|word| hls.context.pages.verify(word, &name));
     let feed = if page.is_some() { Feed::Source } else { Feed::Program };
+    let (mut variant, mut lifetime) = (0, ALWAYS_ASK);
+    if feed == Feed::Program {
+        let channel = hls.context.hub.channel(&name).ok_or(Refusal::NoChannel)?;
+        if channel.variants() > 1 {
+            // Whoever's address says of him what nobody can read gets what everybody gets.
+            let about = Query::try_from_uri(&uri).map_or_else(|_| About::default(), |Query(about)| about);
+            let cohort = hls.context.cohort(&about, address, country.map(|Extension(country)| country));
+            (variant, lifetime) = (channel.variant_of(&cohort), EACH_ASKS);
+        }
+    }
     let live = hls.live_or_start(&name, feed)?;
     live.touch();
-    let snapshot = hls.first_snapshot(&live).await?;
-    Ok(answer(PLAYLIST, ALWAYS_ASK, snapshot.multivariant.clone()))
+    live.want(variant);
+    let multivariant = hls.first_multivariant(&live, variant).await?;
+    Ok(answer(PLAYLIST, lifetime, multivariant))
 }
 
 async fn file(State(hls): State<Arc<Hls>>, uri: Uri) -> Result<Response, Refusal> {
-    let [name, session, rendition, file] = segments(&uri).ok_or(Refusal::NoFile)?;
+    let [name, session, folder, file] = segments(&uri).ok_or(Refusal::NoFile)?;
     let resource = Resource::parse(file).ok_or(Refusal::NoFile)?;
     let live = hls.live(name, session).ok_or(Refusal::NoFile)?;
     live.touch();
@@ -139,17 +158,17 @@ async fn file(State(hls): State<Arc<Hls>>, uri: Uri) -> Result<Response, Refusal
         (Resource::Playlist, Some(query)) => Reload::parse(query).map_err(|bad| hls.bad(bad))?,
         _ => Reload::default(),
     };
-    if resource == Resource::Playlist {
+    if resource == Resource::Playlist && rendition_of(folder) == MAIN {
         live.count_reload(matches!(reload.wanted, Some(Wanted::Part(..))));
     }
     let snapshot = live.snapshot().ok_or(Refusal::NoFile)?;
-    match snapshot.answer(rendition, resource, &reload) {
+    match snapshot.answer(folder, resource, &reload) {
         Answer::Wait => {
-            let longest = snapshot.playlist(rendition).map_or(LONGEST_WAIT, |playlist| {
+            let longest = snapshot.playlist(folder).map_or(LONGEST_WAIT, |playlist| {
                 LONGEST_WAIT.min(Duration::from_secs(3 * u64::from(playlist.pace().target_duration)))
             });
             drop(snapshot);
-            hls.wait(&live, rendition, resource, &reload, longest).await
+            hls.wait(&live, folder, resource, &reload, longest).await
         }
         ready => hls.respond(ready, &reload),
     }
@@ -202,23 +221,23 @@ impl Hls {
         }
     }
 
-    /// The first thing there is to serve.
-    async fn first_snapshot(&self, live: &Arc<Live>) -> Result<Arc<Snapshot>, Refusal> {
-        if let Some(snapshot) = live.snapshot() {
-            return Ok(snapshot);
+    /// The multivariant playlist of a variant of the programme, as soon as there is one.
+    async fn first_multivariant(&self, live: &Arc<Live>, variant: u8) -> Result<Bytes, Refusal> {
+        let of = |snapshot: &Option<Arc<Snapshot>>| snapshot.as_ref()?.multivariant(variant);
+        if let Some(multivariant) = of(&live.snapshot()) {
+            return Ok(multivariant);
         }
         let _waiting = self.begin_to_wait(live)?;
         let mut snapshots = live.snapshots();
-        let first = timeout(LONGEST_WAIT, snapshots.wait_for(Option::is_some)).await;
-        let first = first.ok().and_then(Result::ok).and_then(|snapshot| snapshot.clone());
-        first.ok_or(Refusal::NotYet)
+        let first = timeout(LONGEST_WAIT, snapshots.wait_for(|snapshot| of(snapshot).is_some())).await;
+        first.ok().and_then(Result::ok).and_then(|snapshot| of(&snapshot)).ok_or(Refusal::NotYet)
     }
 
     /// Answers from the first snapshot that can.
     async fn wait(
         &self,
         live: &Arc<Live>,
-        rendition: &str,
+        folder: &str,
         resource: Resource,
         reload: &Reload,
         longest: Duration,
@@ -228,7 +247,7 @@ impl Hls {
         let answered = async {
             loop {
                 let snapshot = snapshots.borrow_and_update().clone()?;
-                match snapshot.answer(rendition, resource, reload) {
+                match snapshot.answer(folder, resource, reload) {
                     Answer::Wait => snapshots.changed().await.ok()?,
                     ready => return Some(ready),
                 }
@@ -239,7 +258,7 @@ impl Hls {
         }
         // The publisher is away, perhaps for a moment. RFC 8216bis would have a 503 here, which makes players give
         // up; an unchanged playlist makes them ask again.
-        match live.snapshot().and_then(|snapshot| snapshot.text(rendition, reload)) {
+        match live.snapshot().and_then(|snapshot| snapshot.text(folder, reload)) {
             Some(text) if resource == Resource::Playlist => Ok(answer(PLAYLIST, NEVER, text)),
             _ => Err(Refusal::NoFile),
         }

@@ -1,6 +1,5 @@
 //! Cuts the lanes of one rendition into parts and segments.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -11,6 +10,7 @@ use crate::media::{Frame, Kind, MediaTime, Track, TrackId};
 use super::lane::{AHEAD, Lane};
 use super::media_playlist::{MediaPlaylist, Part};
 use super::pace::{Pace, PackagerConfig};
+use super::rhythm::Rhythm;
 
 /// A part ends at this size whatever its duration: the bound for a source that sends everything at one moment.
 const PART_BYTES: usize = 8 << 20;
@@ -22,8 +22,6 @@ const PART_FRAMES: usize = 1024;
 const PAUSE: MediaTime = MediaTime::from_millis(2000);
 /// Sound goes on alone when the picture is behind by this, or by a target duration.
 const PICTURE_LATE: MediaTime = MediaTime::from_millis(2000);
-/// Frame distances remembered to notice another frame rate.
-const RECENT: usize = 15;
 
 /// Who ends a rendition's segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,26 +55,26 @@ pub(super) struct Writer {
     /// End of the newest part.
     part_end: MediaTime,
     segment_start: Option<MediaTime>,
-    /// What a leading frame usually lasts.
-    frame: MediaTime,
-    recent: VecDeque<MediaTime>,
-    last_dts: Option<MediaTime>,
-    gop: GopHabit,
+    /// The habits of the leading track.
+    rhythm: Rhythm,
     /// From decoding to display of the newest keyframe.
     shown_after: MediaTime,
     discontinuity: bool,
     /// Event messages that go before the next part's fragment.
     messages: BytesMut,
-    sequence: u32,
+    /// Number of the newest fragment.
+    sequence: Option<u32>,
     cuts: Cuts,
+    /// How it stood before the newest segment that a keyframe began, until somebody asks.
+    begun: Option<Stance>,
 }
 
-/// How many frames the source puts between keyframes.
-#[derive(Clone, Copy, Debug, Default)]
-struct GopHabit {
-    frames: u32,
-    previous: Option<u32>,
-    regular: bool,
+/// How a writer stands before a segment begins: all that the next parts depend on besides their frames.
+#[derive(Clone, Debug)]
+pub(super) struct Stance {
+    lanes: Vec<Lane>,
+    rhythm: Rhythm,
+    part_end: MediaTime,
 }
 
 impl Writer {
@@ -89,20 +87,22 @@ impl Writer {
             part_start: None,
             part_end: MediaTime::ZERO,
             segment_start: None,
-            frame: pace.frame,
-            recent: VecDeque::with_capacity(RECENT),
-            last_dts: None,
-            gop: GopHabit::default(),
+            rhythm: Rhythm::new(pace.frame),
             shown_after: MediaTime::ZERO,
             discontinuity: false,
             messages: BytesMut::new(),
-            sequence: 0,
+            sequence: None,
             cuts: Cuts::default(),
+            begun: None,
         }
     }
 
     pub const fn playlist(&self) -> &MediaPlaylist {
         &self.playlist
+    }
+
+    pub const fn playlist_mut(&mut self) -> &mut MediaPlaylist {
+        &mut self.playlist
     }
 
     pub const fn cuts(&self) -> Cuts {
@@ -141,11 +141,11 @@ impl Writer {
         }
     }
 
-    /// Adds a frame of one of the tracks.
-    pub fn push(&mut self, frame: Frame) {
+    /// Adds a frame of one of the tracks. `like` is how another writer stood that began a segment with it: so does this one.
+    pub fn push(&mut self, frame: Frame, like: Option<&Stance>) {
         let Some(index) = self.lanes.iter().position(|lane| lane.track().id == frame.track) else { return };
         if index == 0 {
-            return self.lead(frame);
+            return self.lead(frame, like);
         }
         self.lanes[index].push(frame, MediaTime::ZERO);
         self.go_on_without_picture(index);
@@ -171,6 +171,28 @@ impl Writer {
         }
     }
 
+    /// How it stands.
+    pub fn stance(&self) -> Stance {
+        Stance { lanes: self.lanes.clone(), rhythm: self.rhythm.clone(), part_end: self.part_end }
+    }
+
+    /// How it stood before the segment that the newest frame began with, if it did; once.
+    pub fn take_begun(&mut self) -> Option<Stance> {
+        self.begun.take()
+    }
+
+    /// Goes on from here as another writer of the same tracks did: given the same frames, it makes the same parts.
+    pub fn stand_like(&mut self, other: &Stance) {
+        let pairs = || self.lanes.iter().zip(&other.lanes);
+        if self.lanes.len() != other.lanes.len() || !pairs().all(|(lane, other)| lane.is_of_same_track(other))
+        {
+            return;
+        }
+        self.lanes.iter_mut().zip(&other.lanes).for_each(|(lane, other)| lane.stand_like(other));
+        self.rhythm = other.rhythm.clone();
+        self.part_end = other.part_end;
+    }
+
     /// Ends the segment now, where the followed rendition ended its own.
     pub fn cut(&mut self) {
         if let Some(end) = self.lanes.first().and_then(Lane::end) {
@@ -183,9 +205,8 @@ impl Writer {
     pub fn interrupt(&mut self) {
         self.flush();
         self.lanes.iter_mut().for_each(Lane::discontinue);
-        self.last_dts = None;
+        self.rhythm.interrupt();
         self.part_end = MediaTime::ZERO;
-        self.gop = GopHabit::default();
         if self.playlist.newest().is_some() && !self.discontinuity {
             self.discontinuity = true;
             self.cuts.discontinuities += 1;
@@ -208,23 +229,29 @@ impl Writer {
         self.close_segment(end);
     }
 
-    fn lead(&mut self, frame: Frame) {
+    fn lead(&mut self, frame: Frame, like: Option<&Stance>) {
         let picture = self.lanes[0].track().kind() == Kind::Video;
         let (dts, keyframe) = (frame.dts.max(MediaTime::ZERO), frame.keyframe);
         if let Some(end) = self.lanes[0].end() {
-            if dts - end > PAUSE.min(self.pace().target()).max(times(self.frame, 3)) {
+            if dts - end > PAUSE.min(self.pace().target()).max(times(self.rhythm.frame(), 3)) {
                 self.interrupt();
             } else {
                 self.close_before(dts, end, picture && keyframe);
             }
         }
-        self.measure(dts);
+        if let Some(like) = like {
+            self.close_part(dts, false);
+            self.close_segment(dts);
+            self.stand_like(like);
+        }
+        if keyframe && self.segment_start.is_none() && self.boundaries == Boundaries::Own {
+            self.begun = Some(self.stance());
+        }
+        self.rhythm.count(dts, picture && keyframe);
         if picture && keyframe {
-            self.gop.keyframe();
             self.shown_after = (frame.pts - frame.dts).max(MediaTime::ZERO);
         }
-        self.gop.frames += 1;
-        self.lanes[0].push(frame, self.frame);
+        self.lanes[0].push(frame, self.rhythm.frame());
         if let Some(first) = self.lanes[0].first_decoded() {
             self.part_start.get_or_insert(first);
             self.open(first);
@@ -234,8 +261,11 @@ impl Writer {
 
     /// Ends what must not contain a frame at `dts`; what is there lasts until `end` as far as was known.
     fn close_before(&mut self, dts: MediaTime, end: MediaTime, keyframe: bool) {
-        let next = dts + self.frame;
-        if self.segment_start.is_some_and(|start| keyframe && self.is_segment_due(start, dts)) {
+        let next = dts + self.rhythm.frame();
+        let ends = |start| {
+            keyframe && (self.is_segment_due(start, dts) || self.cannot_wait_for_keyframe(start, dts))
+        };
+        if self.segment_start.is_some_and(ends) {
             self.close_part(dts, false);
             self.close_segment(dts);
         } else if self.segment_start.is_some_and(|start| next - start > self.pace().longest_segment()) {
@@ -243,7 +273,7 @@ impl Writer {
             self.close_part(end, false);
             self.close_segment(end);
         } else if let Some(start) = self.part_start
-            && next - start > self.pace().part_target + fraction(self.frame, 3)
+            && next - start > self.pace().part_target + fraction(self.rhythm.frame(), 3)
         {
             self.close_part(dts, false);
         }
@@ -253,11 +283,11 @@ impl Writer {
     fn close_if_complete(&mut self, picture: bool) {
         let (Some(start), Some(end)) = (self.part_start, self.lanes[0].end()) else { return };
         let boundary = picture
-            && self.gop.ends()
+            && self.rhythm.gop_ends()
             && self.segment_start.is_some_and(|segment| self.is_segment_due(segment, end));
         let target = self.pace().part_target;
         let full = self.lanes[0].len() >= self.frames_per_part()
-            || end - start > target - fraction(self.frame, 7)
+            || end - start > target - fraction(self.rhythm.frame(), 7)
             || self.lanes[0].len() >= PART_FRAMES
             || self.lanes.iter().map(Lane::bytes).sum::<usize>() >= PART_BYTES;
         if full || boundary {
@@ -270,12 +300,21 @@ impl Writer {
 
     /// How many usual frames fit into the part target.
     fn frames_per_part(&self) -> usize {
-        let (target, frame) = (self.pace().part_target.as_nanos(), self.frame.as_nanos().max(1));
+        let (target, frame) = (self.pace().part_target.as_nanos(), self.rhythm.frame().as_nanos().max(1));
         usize::try_from((target + frame / 20) / frame).unwrap_or(1).max(1)
     }
 
     fn is_segment_due(&self, start: MediaTime, end: MediaTime) -> bool {
-        self.boundaries == Boundaries::Own && end - start + fraction(self.frame, 5) >= self.segment_duration
+        self.boundaries == Boundaries::Own
+            && end - start + fraction(self.rhythm.frame(), 5) >= self.segment_duration
+    }
+
+    /// A segment that does not end with this keyframe would have to end without one: the next comes too late, by habit.
+    fn cannot_wait_for_keyframe(&self, start: MediaTime, keyframe: MediaTime) -> bool {
+        let so_far = keyframe - start;
+        self.boundaries == Boundaries::Own
+            && so_far >= self.pace().part_target
+            && so_far + self.rhythm.longest_gop() > self.pace().longest_segment()
     }
 
     /// Sees to it that there is a segment, which begins at `first` if it is new.
@@ -296,8 +335,7 @@ impl Writer {
             return;
         }
         self.part_end = end;
-        self.sequence = self.sequence.wrapping_add(1);
-        let mut bytes = fmp4::fragment(self.sequence, &runs);
+        let mut bytes = fmp4::fragment(self.number(start), &runs);
         if !self.messages.is_empty() {
             // Offsets in the fragment count from its own beginning.
             self.messages.extend_from_slice(&bytes);
@@ -305,7 +343,7 @@ impl Writer {
         }
         // A frame that lasts longer than a part is told in full by its sample; the playlist may not say so.
         let duration = (end - start).min(self.pace().part_target).max(MediaTime::from_millis(1));
-        self.playlist.add_part(Part { bytes, duration, independent });
+        self.playlist.add_part(Part { start, bytes, duration, independent, same_as: None });
 
         let Some(segment) = self.segment_start else { return };
         let leads_sound = self.lanes[0].track().kind() == Kind::Audio;
@@ -327,36 +365,16 @@ impl Writer {
         self.playlist.pace()
     }
 
-    /// Follows the source to another frame rate.
-    fn measure(&mut self, dts: MediaTime) {
-        if let Some(last) = self.last_dts.replace(dts) {
-            self.recent.push_back(dts - last);
-        }
-        if self.recent.len() < RECENT {
-            return;
-        }
-        let mut sorted: Vec<MediaTime> = self.recent.drain(..).collect();
-        sorted.sort_unstable();
-        let median = sorted[RECENT / 2];
-        if (median - self.frame).abs() > fraction(self.frame, 1) && median > MediaTime::ZERO {
-            self.frame = median;
-        }
-    }
-}
-
-impl GopHabit {
-    fn keyframe(&mut self) {
-        if self.frames > 0 {
-            // One GOP is a habit until another contradicts it: a wrong guess costs a short part.
-            self.regular = self.previous.is_none_or(|previous| previous == self.frames);
-            self.previous = Some(self.frames);
-        }
-        self.frames = 0;
-    }
-
-    /// The next frame is a keyframe, by habit.
-    fn ends(&self) -> bool {
-        self.regular && self.previous == Some(self.frames)
+    /// The number of the fragment that begins at `start`: milliseconds of media time, so that fragments of the same frames
+    /// are the same bytes whoever made them. It rises, also where several begin in the same one.
+    fn number(&mut self, start: MediaTime) -> u32 {
+        // Only the distance counts: it starts over after 49 days.
+        let time = (start.as_millis() + 1) as u32;
+        let number = match self.sequence {
+            Some(last) if time.wrapping_sub(last).cast_signed() <= 0 => last.wrapping_add(1),
+            _ => time,
+        };
+        *self.sequence.insert(number)
     }
 }
 

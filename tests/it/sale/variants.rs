@@ -8,7 +8,8 @@ use super::{PRICE, SIZE, nanos};
 use crate::overlay::live::{frames_over_whep, recording_of};
 use crate::overlay::stage::{TURN, WHITE};
 use crate::overlay::{decode, number_and_lower_third};
-use crate::support::{Fixture, Viewer, WhepPlayer, in_time};
+use crate::support::hls::{Rendition, main_folder};
+use crate::support::{Fixture, Viewer, WhepPlayer, fmp4, http, in_time};
 
 const BLACK: &[u8] = br##"<svg xmlns="http://www.w3.org/2000/svg" width="1920" height="324"><rect width="1920" height="324" fill="#000"/></svg>"##;
 /// What those who read French are sold for, in nanos; those who read German for `PRICE`.
@@ -37,8 +38,14 @@ impl LowerThird {
 }
 
 /// Every picture is there once and in order, and `overlay` is on exactly those that the cues tell.
-async fn check(what: &str, recording: &[u8], times: &[i64], cues: &[Value], overlay: LowerThird) {
-    let decoded = decode(recording, ".flv", SIZE, number_and_lower_third).await;
+async fn check(
+    what: &str,
+    (recording, form): (&[u8], &str),
+    times: &[i64],
+    cues: &[Value],
+    overlay: LowerThird,
+) {
+    let decoded = decode(recording, form, SIZE, number_and_lower_third).await;
     assert_eq!(decoded.len(), times.len(), "{what}: every picture is decoded");
     let count = Fixture::read(RECORDING).expected().iter().filter(|packet| packet.is_video()).count();
     let ms = |cue: &Value, field: &str| cue["shown"][field].as_i64().expect("it was shown") / 1_000_000;
@@ -58,7 +65,31 @@ async fn check_viewer(viewer: &Viewer, cues: &[Value], overlay: LowerThird) {
     let mut times: Vec<i64> =
         packets.iter().filter(|packet| packet.is_video()).map(|packet| packet.dts).collect();
     times.sort_unstable();
-    check(viewer.protocol, &viewer.recording(), &times, cues, overlay).await;
+    check(viewer.protocol, (&viewer.recording(), ".flv"), &times, cues, overlay).await;
+}
+
+/// Where an HLS player finds what he gets.
+async fn folder(stage: &Stage, query: &str) -> String {
+    let path = format!("/hls/kitchen/index.m3u8{query}");
+    main_folder(http::request(stage.server.http, "GET", &path, &[], b"").await).await
+}
+
+/// Each player sees his own overlay, in segments that are the others' too but for those of the slots.
+async fn check_hls(stage: &Stage, folders: &[String; 2], cues: &[Value], overlays: [LowerThird; 2]) {
+    let mut paths = Vec::new();
+    for (folder, overlay) in folders.iter().zip(overlays) {
+        let rendition = Rendition::so_far(&stage.server, folder).await;
+        let track = fmp4::tracks(&rendition.init).into_iter().find(|track| &track.entry != b"mp4a");
+        let pictures = rendition.samples(track.expect("a picture"));
+        let times: Vec<i64> = pictures.iter().map(|picture| picture.pts).collect();
+        check("LL-HLS", (&rendition.file(), ".mp4"), &times, cues, overlay).await;
+        paths.push(rendition.paths);
+    }
+    let [few, many] = &paths[..] else { panic!("two players") };
+    assert!(many.iter().all(|path| path.contains("/main/")) && folders[0].ends_with("/main.1"));
+    let own = few.iter().filter(|path| path.starts_with(&folders[0])).count();
+    assert!(own >= 1 && own <= 6, "{few:?}");
+    assert!(few.iter().all(|path| path.starts_with(&folders[0]) || many.contains(path)), "{few:?} {many:?}");
 }
 
 /// Watches in the background until `done` is told.
@@ -116,7 +147,8 @@ async fn each_group_sees_its_own_overlay_and_its_own_buyer_pays() {
     assert_eq!(first["settled"]["spent"], 2 * PRICE + 3 * OF_FRENCH, "{first}");
     assert_eq!(first["sold"]["overlays"].as_array().map(Vec::len), Some(2), "{first}");
 
-    // Whoever comes now gets his variant at once, and pages of HLS players name it.
+    // Whoever comes now gets his variant at once, over HLS for good.
+    let folders = [folder(&stage, GERMAN).await, folder(&stage, FRENCH).await];
     let late = Viewer::flv_of(http, "kitchen", FRENCH).await;
     let mut viewers: Vec<Viewer> = viewers.into_iter().chain([late]).collect();
     let start = stage.soon(&mut viewers[0]).await;
@@ -132,6 +164,7 @@ async fn each_group_sees_its_own_overlay_and_its_own_buyer_pays() {
         check_viewer(viewer, &cues, overlay).await;
     }
     check_viewer(&viewers[4], &cues[1..], LowerThird::Black).await;
+    check_hls(&stage, &folders, &cues, [LowerThird::White, LowerThird::Black]).await;
 
     // Over WebRTC times are the player's own: the pictures are the same as those of the others.
     done.send(()).expect("he watches");

@@ -7,3 +7,4 @@ mod listing;
 mod parts;
 mod serving;
 mod support;
+mod variants;

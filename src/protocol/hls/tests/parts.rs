@@ -328,3 +328,47 @@ fn publisher_that_returns_without_sound_is_a_new_layout() {
     assert_eq!(last.init, 1);
     assert_eq!(packager.main_tracks().count(), 1);
 }
+
+#[test]
+fn segments_begin_with_keyframes_again_after_one_that_came_between() {
+    // A picture that somebody draws into begins with a keyframe, and the source comes back with one, out of their turn.
+    for (gop, between) in
+        [(60, vec![283]), (60, vec![270, 330, 390]), (30, vec![255, 315, 375]), (300, vec![400])]
+    {
+        let mut frames = pictures(30.0, gop, 40.0);
+        frames[between[0]..=between[between.len() - 1]].iter_mut().for_each(|frame| frame.keyframe = false);
+        between.iter().for_each(|index| frames[*index].keyframe = true);
+        let packager = broadcast([picture()], &frames);
+        let playlist = packager.main().unwrap();
+        assert_durations(playlist, 0.0);
+        assert_same(&all_samples(playlist, 1), &frames, 90_000);
+        let without: Vec<_> =
+            playlist.segments().iter().filter(|segment| !segment.parts[0].independent).collect();
+        // That it comes in another rhythm than before cannot be known until it has not come.
+        assert!(without.len() <= usize::from(gop == 30), "{gop}: {:?}", without[0].start);
+    }
+}
+
+#[test]
+fn fragments_are_numbered_by_media_time_and_their_numbers_rise() {
+    let number = |part: &crate::protocol::hls::media_playlist::Part| {
+        u32::from_be_bytes(part.bytes[20..24].try_into().unwrap())
+    };
+    let packager = broadcast([picture()], &pictures(30.0, 60, 6.0));
+    let parts = packager.main().unwrap().segments().iter().flat_map(|segment| &segment.parts);
+    let numbers: Vec<u32> = parts.map(number).collect();
+    assert_eq!(numbers[..4], [1, 201, 401, 601]);
+    // Many at the same moment.
+    let mut frames = pictures(30.0, 60, 12.0);
+    for (index, frame) in frames[100..200].iter_mut().enumerate() {
+        frame.dts = MediaTime::from_millis(3_300) + MediaTime::from_nanos(index as i64);
+        frame.pts = frame.dts;
+        frame.payload = vec![0; 3 << 20].into();
+    }
+    let packager = broadcast([picture()], &frames);
+    let parts = packager.main().unwrap().segments().iter().flat_map(|segment| &segment.parts);
+    let numbers: Vec<u32> = parts.map(number).collect();
+    assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
+    assert!(numbers.windows(2).filter(|pair| pair[1] == pair[0] + 1).count() > 10, "{numbers:?}");
+    assert_eq!(numbers.last(), Some(&11_801), "they are the time again");
+}
