@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::{Pages, StreamKeys, Studio};
-use crate::http::{ClientAddress, ClientCountry, Countries};
+use crate::http::{ClientPlace, Countries};
 use crate::hub::Hub;
 use crate::media::{About, Cohort};
 
@@ -30,8 +30,8 @@ pub struct Context {
 
 impl Context {
     /// Whom a viewer is counted with, by what is said of him and where he is.
-    pub fn cohort(&self, about: &About, address: ClientAddress, country: Option<ClientCountry>) -> Cohort {
-        about.cohort(self.countries.of(country, address))
+    pub fn cohort(&self, about: &About, place: ClientPlace) -> Cohort {
+        about.cohort(self.countries.of(place))
     }
 }
 

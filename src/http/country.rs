@@ -1,10 +1,13 @@
 //! From which country a viewer comes: a trusted proxy says it, or a database of addresses. The address is looked at and forgotten.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use axum::extract::FromRequestParts;
+use http::request::Parts;
 use maxminddb::{MaxMindDbError, PathElement, Reader};
 
-use super::{ClientAddress, ClientCountry};
+use super::{ApiError, ClientAddress, ClientCountry};
 use crate::media::Code;
 
 /// Where the databases of countries and cities have the code.
@@ -13,6 +16,28 @@ const CODE: [PathElement<'_>; 2] = [PathElement::Key("country"), PathElement::Ke
 /// Knows the countries of addresses, or nothing.
 #[derive(Default)]
 pub struct Countries(Option<Reader<Vec<u8>>>);
+
+/// Where a request comes from, as far as is known: taken out of the extensions that every request has.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientPlace {
+    address: ClientAddress,
+    told: Option<ClientCountry>,
+}
+
+impl From<IpAddr> for ClientPlace {
+    fn from(address: IpAddr) -> Self {
+        Self { address: ClientAddress(address.to_canonical()), told: None }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for ClientPlace {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let address = *parts.extensions.get().ok_or_else(ApiError::internal)?;
+        Ok(Self { address, told: parts.extensions.get().copied() })
+    }
+}
 
 /// Why a database cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +60,8 @@ impl Countries {
     }
 
     /// The country of who asks: what a proxy says is nearer to the truth than a database of last month.
-    pub fn of(&self, told: Option<ClientCountry>, ClientAddress(address): ClientAddress) -> Option<Code> {
+    pub fn of(&self, place: ClientPlace) -> Option<Code> {
+        let ClientPlace { address: ClientAddress(address), told } = place;
         match told {
             Some(told) => told.as_str().parse().ok(),
             None => {
@@ -119,8 +145,8 @@ mod tests {
         let path = directory.path().join("countries.mmdb");
         std::fs::write(&path, database()).unwrap();
         let countries = Countries::open(Some(&path)).unwrap();
-        let at = |address: &str| ClientAddress(address.parse().unwrap());
-        let of = |address: &str| countries.of(None, at(address)).map(String::from);
+        let at = |address: &str| ClientPlace::from(address.parse::<IpAddr>().unwrap());
+        let of = |address: &str| countries.of(at(address)).map(String::from);
         assert_eq!(of("203.0.113.7").as_deref(), Some("de"));
         assert_eq!(of("10.0.0.1"), None);
         assert_eq!(of("2001:db8::1"), None, "it knows no such addresses");
@@ -128,6 +154,6 @@ mod tests {
         std::fs::write(&path, b"no database").unwrap();
         let refused = Countries::open(Some(&path)).err().unwrap().to_string();
         assert!(refused.starts_with("sale.countries: ") && refused.contains("countries.mmdb"), "{refused}");
-        assert_eq!(Countries::open(None).unwrap().of(None, at("203.0.113.7")), None);
+        assert_eq!(Countries::open(None).unwrap().of(at("203.0.113.7")), None);
     }
 }

@@ -27,7 +27,7 @@ use crate::setting;
 
 pub use connection::Connection;
 pub use cors::{for_everyone, for_media_clients};
-pub use country::{Countries, CountriesError};
+pub use country::{ClientPlace, Countries, CountriesError};
 pub use error::ApiError;
 pub use forwarded::{ClientAddress, ClientCountry, TrustedProxies};
 pub use guard::RequestHost;

@@ -28,10 +28,10 @@ use super::guided::{BEHIND, Seat, Told};
 use super::server::Sale;
 use crate::av::worker::ipc::OverlayId;
 use crate::booking::creative::MediaType;
-use crate::http::{ApiError, ClientAddress, ClientCountry, Streaming, for_everyone};
+use crate::http::{ApiError, ClientPlace, Streaming, for_everyone};
 use crate::hub::Channel;
 use crate::ledger::{CampaignId, SessionId};
-use crate::media::{About, ChannelName, Code, Cohort};
+use crate::media::{About, ChannelName, Cohort};
 
 /// How often a line goes over a connection that has nothing to say, so that nothing on the way takes it for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -60,8 +60,7 @@ async fn follow(
     State(sale): State<Sale>,
     Path(name): Path<String>,
     Query(asked): Query<Asked>,
-    Extension(address): Extension<ClientAddress>,
-    country: Option<Extension<ClientCountry>>,
+    place: ClientPlace,
 ) -> Result<Response, ApiError> {
     let channel = channel_of(&sale, &name)?;
     let known = asked.session.as_deref().and_then(|word| sale.inner().pages.verify(word, channel.name()));
@@ -70,7 +69,7 @@ async fn follow(
         None => new_session()?,
     };
     let (sender, events) = mpsc::channel(BEHIND);
-    let cohort = asked.about.cohort(sale.country(address, country));
+    let cohort = asked.about.cohort(sale.inner().countries.of(place));
     let seat = seated(&sale, channel.name(), session, cohort, sender)?;
     let word = sale.inner().pages.sign(session, channel.name());
     let delivery = if seat.is_some() { "guided" } else { "program" };
@@ -92,17 +91,6 @@ async fn is_there(State(sale): State<Sale>, Path(name): Path<String>) -> Result<
 pub(super) fn channel_of(sale: &Sale, name: &str) -> Result<Arc<Channel>, ApiError> {
     let channel = name.parse::<ChannelName>().ok().and_then(|name| sale.inner().hub.channel(&name));
     channel.ok_or_else(|| ApiError::not_found("there is no such channel"))
-}
-
-impl Sale {
-    /// Where a viewer is; his address is not kept.
-    pub(super) fn country(
-        &self,
-        address: ClientAddress,
-        told: Option<Extension<ClientCountry>>,
-    ) -> Option<Code> {
-        self.inner().countries.of(told.map(|Extension(country)| country), address)
-    }
 }
 
 /// A number that nobody guesses.

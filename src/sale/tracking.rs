@@ -24,7 +24,7 @@ use super::pages::{channel_of, full, new_session, seated};
 use super::server::Sale;
 use crate::av::worker::ipc::Size;
 use crate::clock;
-use crate::http::{ApiError, ClientAddress, ClientCountry, Connection, RequestHost, for_everyone};
+use crate::http::{ApiError, ClientAddress, ClientPlace, Connection, RequestHost, for_everyone};
 use crate::media::{About, ChannelName, Cohort, MediaTime, OverlayFormat};
 
 /// How often it is looked for players that ask no more.
@@ -104,7 +104,7 @@ async fn begin(
     State(sale): State<Sale>,
     Path(name): Path<String>,
     Extension(address): Extension<ClientAddress>,
-    country: Option<Extension<ClientCountry>>,
+    place: ClientPlace,
     body: Bytes,
 ) -> Result<Json<Session>, ApiError> {
     let channel = channel_of(&sale, &name)?;
@@ -114,7 +114,7 @@ async fn begin(
     };
     let session = new_session()?;
     let about = asked.parameters.unwrap_or(asked.alone);
-    let cohort = about.cohort(sale.country(address, country));
+    let cohort = about.cohort(sale.inner().countries.of(place));
     let is_guided = sale.place(channel.name(), session, cohort, address)?;
     let (name, word) = (channel.name(), sale.inner().pages.sign(session, channel.name()));
     let query = if is_guided { format!("?session={word}") } else { String::new() };

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Extension, Router};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode, Uri};
@@ -23,7 +23,7 @@ use super::reload::{BadReload, Reload, Wanted};
 use super::resource::{MAIN, Resource, rendition_of};
 use super::snapshot::{Answer, Snapshot};
 use crate::context::Context;
-use crate::http::{ApiError, ClientAddress, ClientCountry, for_everyone};
+use crate::http::{ApiError, ClientPlace, for_everyone};
 use crate::hub::{Rendition, Start, SubscribeError};
 use crate::media::{About, ChannelName};
 use crate::metrics;
@@ -121,8 +121,7 @@ impl Feed {
 
 async fn multivariant(
     State(hls): State<Arc<Hls>>,
-    Extension(address): Extension<ClientAddress>,
-    country: Option<Extension<ClientCountry>>,
+    place: ClientPlace,
     uri: Uri,
 ) -> Result<Response, Refusal> {
     let name = segments(&uri).and_then(|[name, _]| name.parse().ok());
@@ -138,7 +137,7 @@ async fn multivariant(
         if channel.variants() > 1 {
             // Whoever's address says of him what nobody can read gets what everybody gets.
             let about = Query::try_from_uri(&uri).map_or_else(|_| About::default(), |Query(about)| about);
-            let cohort = hls.context.cohort(&about, address, country.map(|Extension(country)| country));
+            let cohort = hls.context.cohort(&about, place);
             (variant, lifetime) = (channel.variant_of(&cohort), EACH_ASKS);
         }
     }

@@ -19,7 +19,7 @@ use super::Config;
 use super::tags::FlvTags;
 use crate::context::Context;
 use crate::format::flv::file;
-use crate::http::{ApiError, ClientAddress, ClientCountry, Connection, Streaming, for_everyone};
+use crate::http::{ApiError, ClientPlace, Connection, Streaming, for_everyone};
 use crate::hub::{Channel, Protocol, SubscribeError, Viewer, WireReader};
 use crate::media::{About, ChannelName, Codec, Kind};
 
@@ -39,15 +39,14 @@ async fn watch(
     State((config, context)): State<(Config, Context)>,
     Path(file): Path<String>,
     Query(about): Query<About>,
-    Extension(address): Extension<ClientAddress>,
-    country: Option<Extension<ClientCountry>>,
+    place: ClientPlace,
     Extension(connection): Extension<Connection>,
 ) -> Result<Response, ApiError> {
     let name = file.strip_suffix(".flv").and_then(|name| name.parse::<ChannelName>().ok());
     let channel = name
         .and_then(|name| context.hub.channel(&name))
         .ok_or_else(|| ApiError::not_found("there is no such channel"))?;
-    let cohort = context.cohort(&about, address, country.map(|Extension(country)| country));
+    let cohort = context.cohort(&about, place);
     let variant = channel.variant_of(&cohort);
     // Players take AAC; only the newest take Opus in FLV, and none says so.
     let reader = channel.wire_without::<FlvTags>(variant, Codec::Opus, Codec::Aac).await.map_err(

@@ -10,7 +10,6 @@ use super::connection::{Connection, Ended};
 use super::play::{PLAY_STREAM, RtmpMedia};
 use super::server::Shared;
 use super::wire::{Event, PlayEnd, PlayRefusal, ServerSession, StreamRequest};
-use crate::http::ClientAddress;
 use crate::hub::{Channel, Protocol, Rendition, SubscribeError, Viewer, WireReader};
 use crate::media::{About, ChannelName, Codec, Cohort};
 
@@ -27,8 +26,7 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<(), Ended> {
     let name = request.address.stream.parse::<ChannelName>().ok();
     let channel = name.and_then(|name| shared.context.hub.channel(&name));
-    let cohort =
-        Arc::new(shared.context.cohort(&about(request), ClientAddress(peer.ip().to_canonical()), None));
+    let cohort = Arc::new(shared.context.cohort(&about(request), peer.ip().into()));
     let description = match &channel {
         None => "there is no such channel".to_owned(),
         Some(channel) => match reader(channel, &cohort, request).await {

@@ -18,7 +18,7 @@ use super::relay::{Agreed, is_carried};
 use super::server::Shared;
 use super::shard::{Purpose, Watcher};
 use super::signalling::{self, SDP};
-use crate::http::{ApiError, ClientAddress, ClientCountry, Connection, Streaming};
+use crate::http::{ApiError, ClientPlace, Connection, Streaming};
 use crate::hub::{Channel, Rendition};
 use crate::media::{About, Codec, Kind, Track};
 
@@ -36,15 +36,14 @@ async fn watch(
     Path(name): Path<String>,
     Query(asked): Query<Asked>,
     Extension(connection): Extension<Connection>,
-    Extension(address): Extension<ClientAddress>,
-    country: Option<Extension<ClientCountry>>,
+    place: ClientPlace,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let channel = signalling::channel(&shared, &name)?;
     let offer = signalling::read_offer(&headers, &body, Role::Viewer)?;
     let page = asked.session.and_then(|word| shared.context.pages.verify(&word, channel.name()));
-    let cohort = shared.context.cohort(&asked.about, address, country.map(|Extension(country)| country));
+    let cohort = shared.context.cohort(&asked.about, place);
     let of = match (page, asked.feed) {
         (Some(_), None | Some(Feed::Source)) => Rendition::Source,
         (Some(_), Some(Feed::Program)) | (None, _) => {
