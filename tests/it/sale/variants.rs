@@ -88,7 +88,7 @@ async fn check_hls(stage: &Stage, folders: &[String; 2], cues: &[Value], overlay
     let [few, many] = &paths[..] else { panic!("two players") };
     assert!(many.iter().all(|path| path.contains("/main/")) && folders[0].ends_with("/main.1"));
     let own = few.iter().filter(|path| path.starts_with(&folders[0])).count();
-    assert!(own >= 1 && own <= 6, "{few:?}");
+    assert!((1..=6).contains(&own), "{few:?}");
     assert!(few.iter().all(|path| path.starts_with(&folders[0]) || many.contains(path)), "{few:?} {many:?}");
 }
 
