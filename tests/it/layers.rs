@@ -106,6 +106,7 @@ const PURE: &[&str] = &[
     "protocol/hls/rhythm.rs",
     "protocol/hls/sharing.rs",
     "protocol/hls/variants.rs",
+    "protocol/hls/watch.rs",
     "protocol/hls/writer.rs",
     "protocol/webrtc/common_clock.rs",
     "protocol/webrtc/fragment.rs",

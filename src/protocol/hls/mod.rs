@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`variants`] | a packager for each variant of the programme, and who waits for whom |
 //! | [`packager`] | frames in, parts and segments out; decides what the playlists promise |
-//! | [`pace`] | part target and target duration, from the first seconds |
+//! | [`pace`], `watch` | part target and target duration, from the first seconds |
 //! | `writer`, `lane`, `rhythm` | cutting a rendition; one track on its way into parts; its habits |
 //! | `lead`, `sharing` | making the same bytes of the same frames; finding what is the same |
 //! | [`media_playlist`] | a rendition's window of segments |
@@ -44,6 +44,7 @@ mod rhythm;
 mod serve;
 mod sharing;
 mod snapshot;
+mod watch;
 mod writer;
 
 #[cfg(test)]

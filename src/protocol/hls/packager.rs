@@ -14,19 +14,11 @@ use super::lead::Lead;
 use super::media_playlist::MediaPlaylist;
 use super::pace::{Pace, PackagerConfig};
 use super::resource::{MAIN, folder, rendition_of};
+use super::watch::{MEASURED, Watch};
 use super::writer::{Boundaries, Writer};
 
-/// Without a second keyframe in so much media, the GOP is taken to be long.
-const LONG_GOP: MediaTime = MediaTime::from_millis(2200);
-/// Media watched at least before the pace is decided.
-const MEASURED: MediaTime = MediaTime::from_millis(900);
 /// Sound waits so long for a picture that was announced.
 const PICTURE_WAIT: MediaTime = MediaTime::from_millis(3000);
-/// A returning publisher's tracks are waited for so long.
-const RETURN_WAIT: MediaTime = MediaTime::from_millis(1000);
-/// Bytes and frames held back at most before the pace is decided.
-const HELD_BYTES: usize = 16 << 20;
-const HELD_FRAMES: usize = 8192;
 /// Event messages that wait for a part at most; the oldest are left out, as they are in playlists.
 const MESSAGES: usize = 64;
 
@@ -61,12 +53,6 @@ pub struct Packager {
     /// Event messages for the next part of the main rendition.
     messages: VecDeque<Bytes>,
     ended: bool,
-}
-
-#[derive(Debug, Default)]
-struct Watch {
-    frames: Vec<Frame>,
-    bytes: usize,
 }
 
 impl Packager {
@@ -234,10 +220,7 @@ impl Packager {
             let announced = self.tracks.iter().any(|track| track.kind() == Kind::Video);
             return watch.span() >= if announced { PICTURE_WAIT } else { MEASURED };
         };
-        let frames = watch.of(picture.id);
-        let span = span(&frames);
-        let keyframes = frames.iter().filter(|(_, keyframe)| *keyframe).count();
-        span >= LONG_GOP || (keyframes > 1 && span >= MEASURED)
+        watch.knows_pace_of(picture.id)
     }
 
     fn knows_tracks(&self, watch: &Watch) -> bool {
@@ -401,40 +384,6 @@ impl Packager {
         let first = watch.frames.iter().find(|frame| frame.track == track.id);
         first.map_or(MediaTime::from_millis(20), |frame| super::lane::audio_duration(track, &frame.payload))
     }
-}
-
-impl Watch {
-    fn push(&mut self, frame: Frame) {
-        self.bytes += frame.payload.len();
-        self.frames.push(frame);
-    }
-
-    fn is_full(&self) -> bool {
-        self.bytes >= HELD_BYTES || self.frames.len() >= HELD_FRAMES
-    }
-
-    /// Frames of all these tracks are there, or were waited for.
-    fn knows(&self, tracks: &[TrackId]) -> bool {
-        !tracks.is_empty() && (tracks.iter().all(|id| self.has_track(*id)) || self.span() >= RETURN_WAIT)
-    }
-
-    fn has_track(&self, id: TrackId) -> bool {
-        self.frames.iter().any(|frame| frame.track == id)
-    }
-
-    fn of(&self, id: TrackId) -> Vec<(MediaTime, bool)> {
-        let mine = self.frames.iter().filter(|frame| frame.track == id);
-        mine.map(|frame| (frame.dts, frame.keyframe)).collect()
-    }
-
-    fn span(&self) -> MediaTime {
-        let times = || self.frames.iter().map(|frame| frame.dts);
-        times().min().zip(times().max()).map_or(MediaTime::ZERO, |(first, last)| last - first)
-    }
-}
-
-fn span(frames: &[(MediaTime, bool)]) -> MediaTime {
-    frames.first().zip(frames.last()).map_or(MediaTime::ZERO, |(first, last)| last.0 - first.0)
 }
 
 /// The init segment of these tracks, if they can be described.

@@ -1,182 +1,11 @@
 //! Variants of the programme: outside slots they list everybody's files, in them their own, and a player gets his frames.
 
-use bytes::Bytes;
-use std::collections::BTreeMap;
-
-use super::super::media_playlist::{Part, Position};
 use super::super::pace::PackagerConfig;
-use super::super::packager::Packager;
 use super::super::playlist::{Form, multivariant};
-use super::super::reload::Reload;
-use super::super::resource::Resource;
-use super::super::snapshot::{Answer, Snapshot};
-use super::super::variants::Variants;
+use super::programme::Programme;
 use super::support::*;
 use crate::hub::Item;
 use crate::media::{Cue, CueId, CueOrigin, CueState, Frame, MediaTime, TrackId};
-
-/// A programme in two variants, and what a player of variant 1 was told of its main rendition.
-struct Programme {
-    variants: Variants,
-    served: Snapshot,
-    /// By its place in the variant's own playlist: where it is, and what is there.
-    parts: BTreeMap<Position, Listed>,
-    segments: BTreeMap<u64, String>,
-}
-
-#[derive(Clone, Debug)]
-struct Listed {
-    part: Part,
-    uri: String,
-}
-
-impl Listed {
-    fn is_shared(&self) -> bool {
-        self.uri.starts_with("../main/")
-    }
-
-    fn covers(&self, from: MediaTime, until: MediaTime) -> bool {
-        self.part.start < until && self.part.start + self.part.duration > from
-    }
-}
-
-impl Programme {
-    fn new(config: PackagerConfig) -> Self {
-        let mut variants = Variants::new(config);
-        variants.add(1);
-        Self { variants, served: Snapshot::default(), parts: BTreeMap::new(), segments: BTreeMap::new() }
-    }
-
-    /// One in which both are given these tracks.
-    fn of(config: PackagerConfig, tracks: &[crate::media::Track]) -> Self {
-        let mut programme = Self::new(config);
-        for variant in [0, 1] {
-            tracks
-                .iter()
-                .for_each(|track| programme.variants.feed(variant, Item::Track(track.clone().into())));
-        }
-        programme
-    }
-
-    fn variant(&self, number: u8) -> &Packager {
-        self.variants.packagers().find(|packager| packager.variant() == number).unwrap()
-    }
-
-    /// Feeds a variant, and lets its player look.
-    fn feed(&mut self, variant: u8, item: impl Into<Item>) {
-        self.variants.feed(variant, item.into());
-        self.variants.advance();
-        self.look();
-    }
-
-    fn both(&mut self, item: impl Into<Item>) {
-        let item = item.into();
-        self.feed(0, item.clone());
-        self.feed(1, item);
-    }
-
-    /// Frames of everybody's variant and of variant 1, as a driver writes them: as they are decoded.
-    fn play(&mut self, everybody: &[Frame], other: &[Frame]) {
-        let mut all: Vec<(u8, &Frame)> = everybody.iter().map(|frame| (0, frame)).collect();
-        all.extend(other.iter().map(|frame| (1, frame)));
-        all.sort_by_key(|(variant, frame)| (frame.dts, frame.track, *variant));
-        all.into_iter().for_each(|(variant, frame)| self.feed(variant, frame.clone()));
-    }
-
-    /// What the player reads; a part that he was told of once is never told of in other words.
-    fn look(&mut self) {
-        let mut changed = false;
-        for packager in self.variants.packagers() {
-            changed |= self.served.update(packager, epoch(), "s");
-        }
-        let few = self.variants.packagers().find(|packager| packager.variant() == 1);
-        let Some(playlist) = few.and_then(Packager::main).filter(|_| changed) else { return };
-        let mut told = Vec::new();
-        let mut complete = Vec::new();
-        for segment in playlist.segments() {
-            for (index, part) in segment.parts.iter().enumerate() {
-                let own = Position { msn: segment.msn, part: index };
-                let uri = match part.same_as {
-                    Some(position) => format!("../main/{}", Resource::Part(position)),
-                    None => Resource::Part(own).to_string(),
-                };
-                told.push((own, Listed { part: part.clone(), uri }));
-            }
-            if segment.duration.is_some() {
-                let uri = match segment.same_as {
-                    Some(msn) => format!("../main/{}", Resource::Segment(msn)),
-                    None => Resource::Segment(segment.msn).to_string(),
-                };
-                complete.push((segment.msn, uri));
-            }
-        }
-        for (own, listed) in told {
-            let known = self.parts.entry(own).or_insert_with(|| listed.clone());
-            assert_eq!(known.uri, listed.uri, "{own:?}");
-        }
-        for (msn, uri) in complete {
-            assert_eq!(self.segments.entry(msn).or_insert_with(|| uri.clone()), &uri);
-        }
-    }
-
-    /// What is behind an address of the variant's playlist.
-    fn fetch(&self, uri: &str) -> Option<Bytes> {
-        let path = uri.strip_prefix("../").map_or_else(|| format!("main.1/{uri}"), str::to_owned);
-        let (folder, file) = path.split_once('/')?;
-        match self.served.answer(folder, Resource::parse(file)?, &Reload::default()) {
-            Answer::Media(bytes) => Some(bytes),
-            Answer::Segment(parts) => Some(parts.concat().into()),
-            _ => None,
-        }
-    }
-
-    /// Asserts that the player who fetches what he is told of gets the frames of his variant, by part and by segment.
-    fn assert_plays(&self, frames: &[Frame]) {
-        let mut fetched = Vec::new();
-        for listed in self.parts.values() {
-            let bytes = self.fetch(&listed.uri).unwrap_or_else(|| panic!("{}", listed.uri));
-            fetched.extend(samples(&Part { bytes, ..listed.part.clone() }));
-        }
-        for (track_id, track, timescale) in [(1, PICTURE, 90_000), (2, SOUND, 48_000)] {
-            let got: Vec<_> = fetched.iter().filter(|sample| sample.track_id == track_id).collect();
-            let sent: Vec<_> = frames.iter().filter(|frame| frame.track == track).collect();
-            assert_eq!(got.len(), sent.len(), "track {track_id}");
-            for (sample, frame) in got.iter().zip(&sent) {
-                assert_eq!(sample.payload, frame.payload);
-                assert!(sample.pts.abs_diff(frame.pts.to_ticks(timescale)) <= 48, "{:?}", frame.payload);
-            }
-            assert!(got.windows(2).all(|pair| pair[0].dts < pair[1].dts));
-        }
-        for (msn, uri) in &self.segments {
-            let parts = self.parts.range(Position { msn: *msn, part: 0 }..Position { msn: msn + 1, part: 0 });
-            let parts: Vec<Bytes> = parts.map(|(_, listed)| self.fetch(&listed.uri).unwrap()).collect();
-            assert_eq!(self.fetch(uri).unwrap(), parts.concat(), "{uri}");
-            let own = self.fetch(&Resource::Segment(*msn).to_string());
-            assert_eq!(own.unwrap(), parts.concat(), "under its own name as well");
-        }
-    }
-
-    /// Asserts that of what lies between the two times, all is shared, or nothing.
-    fn assert_shared(&self, shared: bool, from: MediaTime, until: MediaTime) {
-        let there: Vec<_> = self.parts.values().filter(|listed| listed.covers(from, until)).collect();
-        assert!(!there.is_empty() || until <= from);
-        for listed in there {
-            assert_eq!(listed.is_shared(), shared, "at {:?}: {}", listed.part.start, listed.uri);
-        }
-    }
-}
-
-impl From<Frame> for Item {
-    fn from(frame: Frame) -> Self {
-        Self::Frame(frame)
-    }
-}
-
-impl From<Cue> for Item {
-    fn from(cue: Cue) -> Self {
-        Self::Cue(cue)
-    }
-}
 
 fn seconds(seconds: f64) -> MediaTime {
     MediaTime::from_millis((seconds * 1000.0) as i64)
@@ -238,52 +67,35 @@ fn only_a_slot_is_kept_apart() {
 #[test]
 fn who_comes_late_shares_all_that_is_still_there() {
     // Timestamps in milliseconds: sound is counted from wherever one begins, and would be counted otherwise from here.
-    let source = source(60, 40.0);
+    let (tracks, source) = ([picture(), sound(1, 0)], source(60, 40.0));
+    let at = |time| source.iter().position(|frame| frame.dts >= seconds(time)).unwrap();
     for joins in [20.5, 21.3] {
-        let mut programme = Programme { variants: Variants::new(endless()), ..Programme::of(endless(), &[]) };
-        let tracks = || [picture(), sound(1, 0)].into_iter().map(|track| Item::Track(track.into()));
-        tracks().for_each(|track| programme.feed(0, track));
-        let joins = source.iter().position(|frame| frame.dts >= seconds(joins)).unwrap();
-        source[..joins].iter().for_each(|frame| programme.feed(0, frame.clone()));
+        let mut programme = Programme::of_everybody(endless(), &tracks);
+        source[..at(joins)].iter().for_each(|frame| programme.feed(0, frame.clone()));
         // The hub has eight seconds at least, from a keyframe on.
-        let oldest = source.iter().position(|frame| frame.dts == seconds(12.0)).unwrap();
-        programme.variants.add(1);
-        tracks().for_each(|track| programme.variants.feed(1, track));
-        source[oldest..joins].iter().for_each(|frame| programme.variants.feed(1, frame.clone().into()));
-        programme.variants.advance();
-        programme.look();
+        programme.join(&tracks, &source[at(12.0)..at(joins)]);
+        let first = &programme.variant(1).main().unwrap().segments()[0];
         assert_eq!(
-            programme.variant(1).main().unwrap().segments()[0].start,
-            seconds(12.0),
+            (first.start, first.msn, first.same_as),
+            (seconds(12.0), 1, Some(7)),
             "it is there at once"
         );
-        source[joins..].iter().for_each(|frame| programme.both(frame.clone()));
+        source[at(joins)..].iter().for_each(|frame| programme.both(frame.clone()));
         programme.both(Item::Ended);
         programme.assert_shared(true, seconds(12.0), seconds(40.0));
-        assert_eq!(
-            programme.variant(1).main().unwrap().segments()[0].same_as,
-            Some(7),
-            "its own number is 1"
-        );
         assert!(programme.segments.values().all(|uri| uri.starts_with("../main/")));
     }
 }
 
 #[test]
 fn who_comes_in_the_middle_of_a_slot_begins_with_his_own() {
-    let source = source(60, 30.0);
+    let (tracks, source) = ([picture(), sound(1, 0)], source(60, 30.0));
     let (from, until) = (seconds(13.0), seconds(20.0));
     let (everybody, few) = (drawn(&source, "one", from, until), drawn(&source, "other", from, until));
-    let mut programme = Programme { variants: Variants::new(endless()), ..Programme::of(endless(), &[]) };
-    let tracks = || [picture(), sound(1, 0)].into_iter().map(|track| Item::Track(track.into()));
-    tracks().for_each(|track| programme.feed(0, track));
-    let at = |time: f64| source.iter().position(|frame| frame.dts >= seconds(time)).unwrap();
+    let at = |time| source.iter().position(|frame| frame.dts >= seconds(time)).unwrap();
+    let mut programme = Programme::of_everybody(endless(), &tracks);
     everybody[..at(17.0)].iter().for_each(|frame| programme.feed(0, frame.clone()));
-    programme.variants.add(1);
-    tracks().for_each(|track| programme.variants.feed(1, track));
-    few[at(13.0)..at(17.0)].iter().for_each(|frame| programme.variants.feed(1, frame.clone().into()));
-    programme.variants.advance();
-    programme.look();
+    programme.join(&tracks, &few[at(13.0)..at(17.0)]);
     programme.play(&everybody[at(17.0)..], &few[at(17.0)..]);
     programme.both(Item::Ended);
     programme.assert_shared(false, from, until);
