@@ -76,6 +76,10 @@ impl WireReader {
             let rendition = self.rendition.of_variant(variant);
             self.goal = viewer.channel().wire::<F>(rendition).ok().map(Box::new);
         }
+    }
+
+    /// Goes over to the goal, if it has what was read last.
+    fn go_over(&mut self) {
         if let Some(mut goal) = self.goal.take() {
             if self.reader.go_over(&mut goal.reader, Chunk::shows_the_same) {
                 self.rendition = goal.rendition;
@@ -93,6 +97,8 @@ impl WireReader {
 
     /// The polling form of [`next_batch`](Self::next_batch).
     pub fn poll_next_batch(&mut self, context: &mut Context<'_>) -> Poll<WireBatch> {
+        // The other muxer may be a moment behind this one: by now it has what was read before.
+        self.go_over();
         let read = ready!(self.reader.poll_read(context, Self::BATCH));
         let mut batch = WireBatch { ended: read.closed, ..WireBatch::default() };
         batch.chunks.reserve(read.items.len() + 1);

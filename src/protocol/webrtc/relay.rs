@@ -40,6 +40,8 @@ pub(super) struct Relay {
     pub audio: Option<Lane>,
     /// Sessions that watch, by their place among the shard's.
     pub viewers: Vec<usize>,
+    /// Sessions that go over to it as soon as they can.
+    pub awaited_by: Vec<usize>,
     /// Sessions that hold on to the relay, connected or not.
     pub users: usize,
     /// What is in memory has not been read to its end: whoever joined now would take its middle for the present.
@@ -89,6 +91,7 @@ impl Relay {
             video: None,
             audio: None,
             viewers: Vec::new(),
+            awaited_by: Vec::new(),
             users: 0,
             catching_up: true,
             stop: CancellationToken::new(),

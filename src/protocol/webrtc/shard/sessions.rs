@@ -338,6 +338,7 @@ impl Shard {
     pub(super) fn leave_relay(&mut self, key: &RelayKey, place: usize) {
         let Some(relay) = self.relays.get_mut(key) else { return };
         relay.viewers.retain(|viewer| *viewer != place);
+        relay.awaited_by.retain(|viewer| *viewer != place);
         relay.users -= 1;
         if relay.users == 0 {
             relay.stop.cancel();

@@ -98,7 +98,8 @@ impl Shard {
         }
         if effect == Effect::GoOn {
             let mut is_keyframe_awaited = false;
-            let mut on_their_way = Vec::new();
+            // Of two streams either may be a moment behind the other.
+            let mut on_their_way = relay.awaited_by.clone();
             for &place in &viewers {
                 is_keyframe_awaited |= self.pump(place, now) == Pumped::Waiting;
                 if self.is_on_his_way(place) {

@@ -30,6 +30,7 @@ impl Shard {
         let left = std::mem::replace(key, goal.clone());
         self.leave_relay(&left, place);
         if let Some(relay) = self.relays.get_mut(&goal) {
+            relay.awaited_by.retain(|awaiting| *awaiting != place);
             relay.viewers.push(place);
         }
     }
@@ -51,6 +52,9 @@ impl Shard {
             self.leave_relay(&given_up, place);
         }
         let wanted = wanted.filter(|goal| self.use_relay(goal, &channel).is_ok());
+        if let Some(relay) = wanted.as_ref().and_then(|goal| self.relays.get_mut(goal)) {
+            relay.awaited_by.push(place);
+        }
         if let Some(Session { side: Side::Viewer(_, viewer), .. }) =
             self.sessions.get_mut(place).and_then(Option::as_mut)
         {
