@@ -60,6 +60,8 @@ pub struct Config {
     pub countries: Option<PathBuf>,
     /// Pages that may follow placements at one time, in all channels.
     pub max_pages: usize,
+    /// Pages and players of one address, as of a school: following costs whoever asks for it nothing, and something is sold for it.
+    pub max_pages_per_address: usize,
     /// How long a player that asks for what to draw, as players ask MediaTailor, may not ask until it is gone.
     #[serde(with = "setting::duration")]
     pub player_timeout: Duration,
@@ -94,6 +96,7 @@ impl Default for Config {
             floor_double_box: Cpm::from_micros(2_000_000),
             countries: None,
             max_pages: 15_000,
+            max_pages_per_address: 100,
             player_timeout: Duration::from_secs(30),
             keep: Duration::from_secs(90 * 24 * 3600),
             bidders: Vec::new(),

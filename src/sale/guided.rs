@@ -5,7 +5,8 @@
 //! separation hold for each session, so a page may be told nothing.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use prometheus_client::metrics::counter::Counter;
@@ -13,12 +14,14 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+use super::config::Config;
 use super::notices::Notice;
 use super::record::CueNumber;
 use super::server::Sale;
 use crate::auction::{Campaign, Cohorts, Subject};
 use crate::av::worker::ipc::OverlayId;
 use crate::clock;
+use crate::http::ClientAddress;
 use crate::impression::Impression;
 use crate::ledger::{SessionId, SlotId, UnixMillis};
 use crate::media::{ChannelName, Cohort, MediaTime, OverlayFormat};
@@ -32,8 +35,46 @@ pub(super) const CLOSE_AFTER_MS: u32 = 5000;
 #[derive(Default)]
 pub(super) struct Guided {
     rooms: Mutex<HashMap<ChannelName, Room>>,
-    pages: AtomicUsize,
+    pages: Mutex<Count>,
     connections: AtomicU64,
+}
+
+/// How many pages there are, and how many of them from each address.
+#[derive(Default)]
+struct Count {
+    all: usize,
+    of: HashMap<IpAddr, usize>,
+}
+
+impl Count {
+    /// One more; `false` when there are as many as there may be.
+    fn add(&mut self, address: IpAddr, config: &Config) -> bool {
+        let of_address = self.of.get(&address).copied().unwrap_or_default();
+        if self.all >= config.max_pages || of_address >= config.max_pages_per_address {
+            return false;
+        }
+        self.all += 1;
+        self.of.insert(address, of_address + 1);
+        true
+    }
+
+    fn remove(&mut self, address: IpAddr) {
+        self.all -= 1;
+        if let Some(count) = self.of.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                self.of.remove(&address);
+            }
+        }
+    }
+}
+
+/// What is counted as one address: of IPv6 everybody has a network.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & u128::MAX << 64).into(),
+        address => address,
+    }
 }
 
 #[derive(Default)]
@@ -135,6 +176,7 @@ pub(super) struct Seat {
     channel: ChannelName,
     session: SessionId,
     connection: u64,
+    address: IpAddr,
 }
 
 impl Guided {
@@ -159,6 +201,10 @@ impl Guided {
         if room.standing.remove(&cue).is_some() {
             room.tell_all(&Told::Withdrawn(cue.to_string()));
         }
+    }
+
+    fn pages(&self) -> MutexGuard<'_, Count> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn rooms(&self) -> MutexGuard<'_, HashMap<ChannelName, Room>> {
@@ -197,16 +243,17 @@ impl Sale {
         channel: &ChannelName,
         session: SessionId,
         cohort: Cohort,
+        ClientAddress(address): ClientAddress,
         events: mpsc::Sender<Told>,
     ) -> Option<Seat> {
         let guided = &self.inner().guided;
-        if guided.pages.fetch_add(1, Ordering::Relaxed) >= self.inner().config.max_pages {
-            guided.pages.fetch_sub(1, Ordering::Relaxed);
+        let address = network(address);
+        if !guided.pages().add(address, &self.inner().config) {
             self.inner().metrics.page_refused();
             return None;
         }
         let connection = guided.connections.fetch_add(1, Ordering::Relaxed);
-        let seat = Seat { sale: self.clone(), channel: channel.clone(), session, connection };
+        let seat = Seat { sale: self.clone(), channel: channel.clone(), session, connection, address };
         let mut rooms = guided.rooms();
         let room = rooms.entry(channel.clone()).or_default();
         let behind = self.inner().metrics.pages_behind();
@@ -311,7 +358,7 @@ impl Standing {
 impl Drop for Seat {
     fn drop(&mut self) {
         let guided = &self.sale.inner().guided;
-        guided.pages.fetch_sub(1, Ordering::Relaxed);
+        guided.pages().remove(self.address);
         let mut rooms = guided.rooms();
         if let Some(room) = rooms.get_mut(&self.channel) {
             // The page may have come back before its old connection was found dead.

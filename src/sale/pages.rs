@@ -28,7 +28,7 @@ use super::guided::{BEHIND, Seat, Told};
 use super::server::Sale;
 use crate::av::worker::ipc::OverlayId;
 use crate::booking::creative::MediaType;
-use crate::http::{ApiError, ClientPlace, Streaming, for_everyone};
+use crate::http::{ApiError, ClientAddress, ClientPlace, Streaming, for_everyone};
 use crate::hub::Channel;
 use crate::ledger::{CampaignId, SessionId};
 use crate::media::{About, ChannelName, Cohort};
@@ -60,6 +60,7 @@ async fn follow(
     State(sale): State<Sale>,
     Path(name): Path<String>,
     Query(asked): Query<Asked>,
+    Extension(address): Extension<ClientAddress>,
     place: ClientPlace,
 ) -> Result<Response, ApiError> {
     let channel = channel_of(&sale, &name)?;
@@ -70,7 +71,7 @@ async fn follow(
     };
     let (sender, events) = mpsc::channel(BEHIND);
     let cohort = asked.about.cohort(sale.inner().countries.of(place));
-    let seat = seated(&sale, channel.name(), session, cohort, sender)?;
+    let seat = seated(&sale, channel.name(), session, cohort, address, sender)?;
     let word = sale.inner().pages.sign(session, channel.name());
     let delivery = if seat.is_some() { "guided" } else { "program" };
     let first = event("session", &json!({ "token": word, "delivery": delivery }));
@@ -111,13 +112,14 @@ pub(super) fn seated(
     channel: &ChannelName,
     session: u64,
     cohort: Cohort,
+    address: ClientAddress,
     events: mpsc::Sender<Told>,
 ) -> Result<Option<Seat>, ApiError> {
     if sale.settings(channel).delivery == Delivery::Burned {
         return Ok(None);
     }
-    let seat = sale.seat(channel, SessionId(session), cohort, events);
-    seat.map(Some).ok_or_else(|| full("as many pages follow as may"))
+    let seat = sale.seat(channel, SessionId(session), cohort, address, events);
+    seat.map(Some).ok_or_else(|| full("as many pages follow as may, in all or from this address"))
 }
 
 /// The image of a bidder's creative: a worker has decoded it, and it is kept for as long as it may be shown.

@@ -4,7 +4,6 @@
 //! Such a player can lay an image over the picture and not move the picture aside: it is told of lower thirds and corners only.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,9 +17,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::interval;
+use url::form_urlencoded;
 
 use super::guided::{BEHIND, Placement, Seat, Told};
-use super::pages::{channel_of, full, new_session, seated};
+use super::pages::{channel_of, new_session, seated};
 use super::server::Sale;
 use crate::av::worker::ipc::Size;
 use crate::clock;
@@ -31,8 +31,6 @@ use crate::media::{About, ChannelName, Cohort, MediaTime, OverlayFormat};
 const SWEEP: Duration = Duration::from_secs(5);
 /// A player is so far behind at most when it takes away what is not told any more.
 const BEHIND_LIVE_MS: i64 = 10_000;
-/// Players of one address, as of a school: a session costs whoever asks for it nothing, and something is sold for it.
-const MAX_OF_AN_ADDRESS: usize = 100;
 /// What overlays are placed on, in pixels; players are told percentages of it.
 const CANVAS: Size = Size { width: 1920, height: 1080 };
 
@@ -43,7 +41,6 @@ pub(super) struct Players(Mutex<HashMap<u64, Player>>);
 struct Player {
     /// Its place in the audience.
     _seat: Seat,
-    address: IpAddr,
     events: mpsc::Receiver<Told>,
     placements: BTreeMap<String, Placement>,
     /// When it has not asked for too long.
@@ -117,11 +114,19 @@ async fn begin(
     let cohort = about.cohort(sale.inner().countries.of(place));
     let is_guided = sale.place(channel.name(), session, cohort, address)?;
     let (name, word) = (channel.name(), sale.inner().pages.sign(session, channel.name()));
-    let query = if is_guided { format!("?session={word}") } else { String::new() };
+    let query = if is_guided { format!("session={word}") } else { query_of(&about) };
+    let mark = if query.is_empty() { "" } else { "?" };
     Ok(Json(Session {
-        manifest_url: format!("/hls/{name}/index.m3u8{query}"),
+        manifest_url: format!("/hls/{name}/index.m3u8{mark}{query}"),
         tracking_url: format!("/v1/tracking/{name}/{word}"),
     }))
+}
+
+/// The same said in a query: who watches the programme gets the variant for such viewers.
+fn query_of(About { lang, device, consent, tags }: &About) -> String {
+    let said = [("lang", lang), ("device", device), ("consent", consent), ("tags", tags)];
+    let said = said.into_iter().filter_map(|(key, value)| Some((key, value.as_deref()?)));
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(said).finish()
 }
 
 async fn follow(
@@ -180,17 +185,13 @@ impl Sale {
         channel: &ChannelName,
         session: u64,
         cohort: Cohort,
-        ClientAddress(address): ClientAddress,
+        address: ClientAddress,
     ) -> Result<bool, ApiError> {
         let players = &self.inner().players;
-        if players.all().values().filter(|player| player.address == address).count() >= MAX_OF_AN_ADDRESS {
-            self.inner().metrics.page_refused();
-            return Err(full("as many players follow from this address as may"));
-        }
         let (sender, events) = mpsc::channel(BEHIND);
-        let Some(seat) = seated(self, channel, session, cohort, sender)? else { return Ok(false) };
+        let Some(seat) = seated(self, channel, session, cohort, address, sender)? else { return Ok(false) };
         let until = clock::monotonic() + self.inner().config.player_timeout;
-        let player = Player { _seat: seat, address, events, placements: BTreeMap::new(), until };
+        let player = Player { _seat: seat, events, placements: BTreeMap::new(), until };
         let before = players.all().insert(session, player);
         // A seat is given back when nothing is locked.
         drop(before);

@@ -7,6 +7,7 @@ use super::*;
 use crate::auction::Cohorts;
 use crate::av::worker::ipc::OverlayId;
 use crate::cue::{CueBus, Policy, Proposal};
+use crate::http::ClientAddress;
 use crate::hub::Channel;
 use crate::ledger::{Account, CampaignId, SessionId};
 use crate::media::Cohort;
@@ -24,7 +25,8 @@ async fn a_decision_that_breaks_off_ends_its_slot_and_says_so() {
     let guided = ChannelSettings { delivery: Delivery::Guided, ..ChannelSettings::default() };
     stage.sale.set(&kitchen(), guided).await.unwrap();
     let (events, _told) = mpsc::channel(8);
-    let _seat = stage.sale.seat(&kitchen(), SessionId(1), Cohort::everybody(), events).unwrap();
+    let address = ClientAddress([192, 0, 2, 1].into());
+    let _seat = stage.sale.seat(&kitchen(), SessionId(1), Cohort::everybody(), address, events).unwrap();
     let number = loop {
         match stage.sale.propose(&kitchen(), Proposal::of(CueOrigin::Api, None)).await {
             Ok(number) => break number,

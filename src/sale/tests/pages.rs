@@ -5,17 +5,34 @@ use tokio::sync::mpsc;
 use super::stage::{Stage, silent};
 use super::*;
 use crate::auction::Cohorts;
+use crate::http::ClientAddress;
 use crate::ledger::{SessionId, SlotId};
 use crate::media::Cohort;
-use crate::sale::guided::{Shown, Standing};
+use crate::sale::guided::{Seat, Shown, Standing};
+
+/// A page at this address takes a seat.
+fn sit(stage: &Stage, session: u64, address: &str) -> Option<Seat> {
+    let (events, _) = mpsc::channel(1);
+    let address = ClientAddress(address.parse().unwrap());
+    stage.sale.seat(&kitchen(), SessionId(session), Cohort::everybody(), address, events)
+}
+
+#[tokio::test]
+async fn there_are_no_more_pages_of_one_address_than_may_be() {
+    let stage = Stage::set(silent(), |config| config.max_pages_per_address = 2).await;
+    let _others = [sit(&stage, 1, "2001:db8:0:1::1"), sit(&stage, 2, "192.0.2.1")];
+    let first = sit(&stage, 3, "2001:db8:0:1::2").expect("a seat");
+    assert!(sit(&stage, 4, "2001:db8:0:1:ffff::").is_none(), "the same network");
+    assert!(sit(&stage, 5, "2001:db8:0:2::1").is_some());
+    assert!(stage.counts("onair_sale_pages_let_go_total{why=\"full\"}", 1), "{}", stage.metrics.text());
+    drop(first);
+    assert!(sit(&stage, 6, "2001:db8:0:1::3").is_some(), "its place is free again");
+}
 
 #[tokio::test]
 async fn there_are_as_many_pages_as_may_be_and_who_is_turned_away_is_counted() {
     let stage = Stage::set(silent(), |config| config.max_pages = 1).await;
-    let sit = |session| {
-        let (events, _) = mpsc::channel(1);
-        stage.sale.seat(&kitchen(), SessionId(session), Cohort::everybody(), events)
-    };
+    let sit = |session| sit(&stage, session, "192.0.2.1");
     let first = sit(1).expect("a seat");
     assert!(sit(2).is_none());
     assert!(stage.counts("onair_sale_pages_let_go_total{why=\"full\"}", 1), "{}", stage.metrics.text());
@@ -54,7 +71,8 @@ fn standing(cue: u64) -> Standing {
 async fn a_page_that_is_too_far_behind_is_let_go_and_counted() {
     let stage = Stage::set(silent(), |_| {}).await;
     let (events, mut told) = mpsc::channel(2);
-    let _seat = stage.sale.seat(&kitchen(), SessionId(1), Cohort::everybody(), events).unwrap();
+    let address = ClientAddress([192, 0, 2, 1].into());
+    let _seat = stage.sale.seat(&kitchen(), SessionId(1), Cohort::everybody(), address, events).unwrap();
     for cue in 1..=3 {
         stage.sale.guide(&kitchen(), standing(cue));
     }

@@ -43,6 +43,8 @@ async fn a_player_is_told_what_stands_and_pays_once_for_what_was_seen() {
     .await;
     let burned = session(&stage, "").await;
     assert_eq!(burned.0, "/hls/kitchen/index.m3u8", "who draws nothing watches the programme");
+    let german = session(&stage, r#"{"lang":"de","consent":"1","tags":"tea & cake"}"#).await;
+    assert_eq!(german.0, "/hls/kitchen/index.m3u8?lang=de&consent=1&tags=tea+%26+cake", "in his variant");
     let guided = json!({ "delivery": "guided" });
     stage.operator("PUT", "/api/v1/channels/kitchen/sale", guided, 204).await;
     stage.campaign("5.00", "10.00", json!({ "targeting": { "devices": ["tv"] } })).await;
