@@ -186,7 +186,9 @@ impl Stage {
                 Output::Worker(Order::Start(_)) => {
                     assert!(self.worker.replace(Worker::default()).is_none(), "one worker at a time");
                 }
-                Output::Worker(Order::Drop) => assert!(self.worker.take().is_some(), "one to drop"),
+                Output::Worker(Order::Drop | Order::Abandon) => {
+                    assert!(self.worker.take().is_some(), "one to drop")
+                }
                 Output::Worker(order) => {
                     self.worker.as_mut().expect("a worker to speak to").inbox.push_back(order);
                 }
