@@ -13,6 +13,7 @@ use crate::overlay::{Reserved, Wanted};
 
 /// The most cohorts of pages that are sold apart.
 const MAX_COHORTS: usize = 32;
+
 /// Who can be shown something, and how.
 pub(super) struct Audience {
     /// The programme's viewers: those groups that an overlay can be drawn for.
