@@ -171,6 +171,13 @@ fn settings_that_do_not_go_together_are_mistakes() {
         "{message}"
     );
     assert!(message.contains("sale.seller: currency: \"EUR\""), "{message}");
+    for site in ["https://news.example/", "news.example", "https://*.news.example x", ""] {
+        let message =
+            problem(&format!("[http]\nembed_from = [\"https://a.example\", \"*\", {site:?}]\n"), &[]);
+        assert!(message.contains("http.embed_from") && message.contains("origin"), "{message}");
+    }
+    let message = problem("[overlay]\nvariants = 5\n", &[]);
+    assert!(message.contains("overlay.variants") && message.contains("1 to 4"), "{message}");
     let message = problem("[http]\npublic_url = \"https://live.example.org/path\"\n", &[]);
     assert!(message.contains("http.public_url"), "{message}");
 }

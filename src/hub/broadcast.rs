@@ -312,14 +312,14 @@ impl Broadcast {
                 };
                 return Ok(Subscriber::new(reader, Arc::clone(self), None));
             }
+            Rendition::Program { variant: 0 } => {
+                return Ok(Subscriber::new(self.program.reader(start), Arc::clone(self), None));
+            }
             Rendition::Program { variant } => {
-                let reader = match variant.checked_sub(1).map(|other| self.variants.get(usize::from(other))) {
-                    None => self.program.reader(start),
-                    Some(None) => return Err(SubscribeError::Unavailable),
-                    Some(Some(feed)) => match feed.get() {
-                        Some(feed) => feed.reader(start),
-                        None => self.program.following_reader(start, Branch(*variant)),
-                    },
+                let feed = self.variants.get(usize::from(*variant) - 1).ok_or(SubscribeError::Unavailable)?;
+                let reader = match feed.get() {
+                    Some(feed) => feed.reader(start),
+                    None => self.program.following_reader(start, Branch(*variant)),
                 };
                 return Ok(Subscriber::new(reader, Arc::clone(self), None));
             }

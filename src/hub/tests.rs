@@ -75,6 +75,18 @@ fn shorthand(batch: &[Item]) -> String {
     batch.iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
+/// What is there to read; nothing when nothing is.
+async fn read(subscriber: &mut Subscriber) -> String {
+    let mut text = Vec::new();
+    while let Ok(batch) = tokio::time::timeout(Duration::ZERO, subscriber.next_batch()).await {
+        text.push(shorthand(&batch));
+        if matches!(batch.last(), Some(Item::Ended)) {
+            break;
+        }
+    }
+    text.join(" ")
+}
+
 #[tokio::test]
 async fn that_pictures_are_reordered_is_told_when_it_shows() {
     let (channel, mut publisher) = on_air(Config::default());

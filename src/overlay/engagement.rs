@@ -161,9 +161,7 @@ impl<'a> Engagement<'a> {
             let variants: Vec<u8> = variants.collect();
             let told_of = variants.first().copied().unwrap_or_default();
             for variant in &variants {
-                if let Some(splicer) = self.splicers.get_mut(usize::from(*variant)) {
-                    splicer.ask(ask, clock::monotonic());
-                }
+                self.splicers[usize::from(*variant)].ask(ask, clock::monotonic());
             }
             self.slots.insert(ask.id, Slot { format, image, variants, told_of });
         }

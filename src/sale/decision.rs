@@ -129,20 +129,21 @@ impl Job {
             }
             let is_paid = |lot: usize| units.get(lot).is_some_and(|count| *count > 0);
             let mut overlays = Vec::new();
-            for (place, group) in std::mem::take(&mut audience.burned).into_iter().enumerate() {
-                let lot = places.iter().position(|trace| *trace == place).filter(|lot| is_paid(*lot));
+            let lot_of_trace = |trace: usize| places.iter().position(|place| *place == trace);
+            for (trace, group) in std::mem::take(&mut audience.burned).into_iter().enumerate() {
+                let lot = lot_of_trace(trace).filter(|lot| is_paid(*lot));
                 if let Some(lot) = lot
                     && let Some(image) = images.remove(&lot)
                     && self.grant(&lots, lot, self.subject(&group))
                 {
                     let number = u16::try_from(lot).unwrap_or(u16::MAX);
                     let Group { place, arranged, time, .. } = group;
-                    overlays.push(Burned::new(time.show(image), number, place, arranged));
+                    overlays.push(Burned::new(time.show(image), number, place, &arranged));
                 }
             }
             let shown = audience.guided.take().map(|cohorts| {
                 let lot_of = |place: usize| {
-                    let lot = places.iter().position(|trace| *trace == burned + place)?;
+                    let lot = lot_of_trace(burned + place)?;
                     let domain = traces.get(burned + place).and_then(domain);
                     self.shown(&lots, lot, domain).filter(|_| is_paid(lot))
                 };
@@ -157,8 +158,7 @@ impl Job {
             inner.exchange.sold(slot, &traces, &places);
             // Whoever has won what nothing could be kept back for has won nothing.
             let unpaid = |lot: usize| (!is_paid(lot)).then_some(LossReason::Unsold);
-            let of_lot = |trace: usize| places.iter().position(|place| *place == trace);
-            inner.exchange.tell(&traces, |trace| of_lot(trace).and_then(unpaid));
+            inner.exchange.tell(&traces, |trace| lot_of_trace(trace).and_then(unpaid));
             inner.records.change(self.number, |record| {
                 record.stage = Stage::Sold;
                 let overlays = overlays.iter().map(|burned| burned.overlay.0.to_string()).collect();

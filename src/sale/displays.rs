@@ -31,14 +31,15 @@ impl Displays {
         self.end = self.end.min(end);
     }
 
-    /// Of those who get it, the sessions that it was shown to for long enough by now and that are not counted yet.
-    pub fn due<'a>(&self, audience: impl Iterator<Item = &'a Watching>) -> Vec<SessionId> {
-        let due = audience.filter(|watching| {
+    /// Of those that it is for, the sessions that it was shown to for long enough by now and that are not counted yet.
+    pub fn due(&self, audience: &[Watching], is_for: impl Fn(&Watching) -> bool) -> Vec<SessionId> {
+        let due = audience.iter().filter(|watching| {
             let Some(seen) = watching.seen else { return false };
             seen.until.min(self.end) - seen.since.max(self.first) >= self.required
+                && !self.counted.contains(&SessionId(watching.session))
+                && is_for(watching)
         });
-        let sessions = due.map(|watching| SessionId(watching.session));
-        sessions.filter(|session| !self.counted.contains(session)).collect()
+        due.map(|watching| SessionId(watching.session)).collect()
     }
 
     /// A session is counted: the ledger has it.
@@ -85,9 +86,10 @@ mod tests {
             watching(5, 17_000, 40_000),
             nothing,
         ];
-        assert_eq!(displays.due(audience.iter()), [SessionId(2), SessionId(5)]);
+        assert_eq!(displays.due(&audience, |_| true), [SessionId(2), SessionId(5)]);
+        assert_eq!(displays.due(&audience, |watching| watching.session > 2), [SessionId(5)]);
         displays.count(SessionId(2));
-        assert_eq!(displays.due(audience.iter()), [SessionId(5)]);
+        assert_eq!(displays.due(&audience, |_| true), [SessionId(5)]);
         assert_eq!(displays.counted(), 1);
     }
 
@@ -95,10 +97,10 @@ mod tests {
     fn frames_that_were_not_shown_count_for_nobody() {
         let mut displays = Displays::new(ms(10_000), ms(18_000), ms(1000));
         displays.shorten(ms(10_800));
-        assert_eq!(displays.due([watching(1, 0, 60_000)].iter()), []);
+        assert_eq!(displays.due(&[watching(1, 0, 60_000)], |_| true), []);
         let short = Displays::new(ms(10_000), ms(10_400), ms(1000));
         assert_eq!(
-            short.due([watching(1, 0, 10_400)].iter()),
+            short.due(&[watching(1, 0, 10_400)], |_| true),
             [SessionId(1)],
             "the whole of a short one is enough"
         );

@@ -2,15 +2,18 @@
 //! of them, and what is to be done about it; the director does it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::displays::Displays;
 use super::record::{CueNumber, Outcome, Shown};
 use super::variants::Arranged;
+use crate::auction::Cohorts;
 use crate::av::worker::ipc::OverlayId;
 use crate::cue::Slot;
 use crate::hub::Watching;
 use crate::ledger::{Event, SessionId, SlotId, UnixMillis};
 use crate::media::{CueId, CueState, MediaTime, OverlayFormat};
+use crate::overlay::VariantSet;
 use crate::overlay::splice::{self, Why};
 
 /// How long after the last viewer has seen its end a slot that was cut short takes displays.
@@ -60,10 +63,11 @@ pub struct Burned {
     pub overlay: OverlayId,
     /// The lot that it is.
     pub lot: u16,
-    /// The place of the group that it was sold to.
-    pub group: usize,
-    /// All groups, and who gets which variant.
-    pub arranged: Arranged,
+    /// All groups of the programme's viewers, and the place of the one that it was sold to.
+    cohorts: Arc<Cohorts>,
+    group: usize,
+    /// The variants that it is drawn in.
+    variants: VariantSet,
     /// Its first frame was sent.
     began: bool,
     /// From then on, as long as it is known how long it was on.
@@ -115,14 +119,14 @@ impl Live {
 
 impl Burned {
     /// An overlay of which nothing was shown yet.
-    pub const fn new(overlay: OverlayId, lot: u16, group: usize, arranged: Arranged) -> Self {
-        Self { overlay, lot, group, arranged, began: false, displays: None, over: None }
+    pub fn new(overlay: OverlayId, lot: u16, group: usize, arranged: &Arranged) -> Self {
+        let (cohorts, variants) = (Arc::clone(&arranged.cohorts), arranged.drawn_in(group));
+        Self { overlay, lot, cohorts, group, variants, began: false, displays: None, over: None }
     }
 
     /// Whether a viewer is one of those that it was sold to, and gets it.
     fn is_for(&self, watching: &Watching) -> bool {
-        self.arranged.drawn_in(self.group).has(watching.variant)
-            && self.arranged.cohorts.place(&watching.cohort) == Some(self.group)
+        self.variants.has(watching.variant) && self.cohorts.place(&watching.cohort) == Some(self.group)
     }
 
     fn was_on(&self) -> bool {
@@ -392,7 +396,7 @@ impl Slots {
             let State::Sold(Live { slot, burned, .. }) = &mut running.state else { continue };
             for burned in burned {
                 let Some(displays) = &burned.displays else { continue };
-                let sessions = displays.due(audience.iter().filter(|watching| burned.is_for(watching)));
+                let sessions = displays.due(audience, |watching| burned.is_for(watching));
                 if let Some(displays) = &mut burned.displays
                     && !sessions.is_empty()
                 {

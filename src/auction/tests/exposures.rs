@@ -159,3 +159,17 @@ fn who_cannot_be_remembered_is_not_shown_what_is_capped() {
     assert!(exposures.is_empty());
     assert_eq!(exposures.refusal(&cola, &kitchen, &newcomer, MINUTE), None);
 }
+
+#[test]
+fn what_was_burned_in_before_a_restart_counts_in_every_variant_and_once_for_the_channel() {
+    let campaign = capped(1, &[(CapScope::Viewer, 1, MINUTE), (CapScope::Channel, 2, MINUTE)], None);
+    let channel: ChannelName = "kitchen".parse().unwrap();
+    let program = |variant| Subject::Program(channel.clone(), variant);
+    let mut exposures = Exposures::new(DEFAULT_MAX_SUBJECTS);
+    exposures.watch(&campaign);
+    exposures.record_for_all(&campaign, &channel, (0..2).map(program), 0);
+    let refusal = |exposures: &Exposures, subject| exposures.refusal(&campaign, &channel, &subject, 1);
+    assert_eq!([0, 1, 2].map(|variant| refusal(&exposures, program(variant)).is_some()), [true, true, false]);
+    exposures.record_for_all(&campaign, &channel, (0..2).map(program), 0);
+    assert!(refusal(&exposures, program(2)).is_some(), "twice is what the channel may have");
+}

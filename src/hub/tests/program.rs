@@ -2,18 +2,6 @@
 
 use super::*;
 
-/// What is there to read; nothing when nothing is.
-async fn read(subscriber: &mut Subscriber) -> String {
-    let mut text = Vec::new();
-    while let Ok(batch) = tokio::time::timeout(Duration::ZERO, subscriber.next_batch()).await {
-        text.push(shorthand(&batch));
-        if matches!(batch.last(), Some(Item::Ended)) {
-            break;
-        }
-    }
-    text.join(" ")
-}
-
 fn on_air() -> (Arc<Channel>, Publisher) {
     let hub = Hub::new(Config::default(), Arc::default());
     let channel = hub.create(&"kitchen".parse().unwrap());

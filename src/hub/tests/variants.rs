@@ -13,18 +13,6 @@ fn apart(channel: &Channel, country: &str) {
     assert!(channel.arrange(2, move |cohort| u8::from(cohort.country == apart)));
 }
 
-/// What is there to read.
-async fn read(subscriber: &mut Subscriber) -> String {
-    let mut text = Vec::new();
-    while let Ok(batch) = tokio::time::timeout(Duration::ZERO, subscriber.next_batch()).await {
-        text.push(shorthand(&batch));
-        if matches!(batch.last(), Some(Item::Ended)) {
-            break;
-        }
-    }
-    text.join(" ")
-}
-
 /// What a viewer is sent now: the last byte of each payload.
 async fn sent(wire: &mut WireReader, viewer: &Viewer) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -131,4 +119,26 @@ async fn a_viewer_goes_over_at_a_picture_that_both_variants_have() {
     let [since, until] = [50, 51].map(MediaTime::from_millis);
     assert_eq!(watching.variant, 1);
     assert!(watching.seen.is_some_and(|seen| seen.since > since && seen.until == until), "{watching:?}");
+}
+
+#[tokio::test]
+async fn a_viewer_goes_over_though_the_other_variant_is_always_a_moment_behind() {
+    let (channel, mut publisher) = on_air(Config::default());
+    let mut wire = channel.wire::<Toy>(Rendition::PROGRAM).unwrap();
+    let viewer = channel.viewer_of(&Rendition::PROGRAM, Protocol::Rtmp, of("fr"));
+    publisher.write(frame(VIDEO, 0, true));
+    assert_eq!(sent(&mut wire, &viewer).await, b"H\x02\x00");
+    let mut program = channel.take_program(2).unwrap();
+    program.write(0, Item::Frame(frame(VIDEO, 5, true)));
+    program.write(1, Item::Frame(frame(VIDEO, 6, true)));
+    apart(&channel, "fr");
+    assert_eq!(sent(&mut wire, &viewer).await, [5]);
+    // Whenever he is sent a picture, the other variant does not have it yet.
+    program.write(0, Item::Frame(frame(VIDEO, 10, true)));
+    assert_eq!(sent(&mut wire, &viewer).await, [10]);
+    program.write(1, Item::Frame(frame(VIDEO, 10, true)));
+    tokio::task::yield_now().await;
+    program.write(0, Item::Frame(frame(VIDEO, 20, false)));
+    program.write(1, Item::Frame(frame(VIDEO, 21, false)));
+    assert_eq!(sent(&mut wire, &viewer).await, [21]);
 }

@@ -36,6 +36,8 @@ pub(super) struct Lane {
 /// A rendition of a channel.
 pub(super) struct Relay {
     pub channel: Arc<Channel>,
+    /// The variant of the programme that it is.
+    variant: u8,
     pub video: Option<Lane>,
     pub audio: Option<Lane>,
     /// Sessions that watch, by their place among the shard's.
@@ -85,9 +87,16 @@ pub(super) fn is_carried(track: &Track) -> bool {
 }
 
 impl Relay {
-    pub fn new(channel: Arc<Channel>, agreed: Agreed, epoch: SystemTime, history_bytes: usize) -> Self {
+    pub fn new(
+        channel: Arc<Channel>,
+        variant: u8,
+        agreed: Agreed,
+        epoch: SystemTime,
+        history_bytes: usize,
+    ) -> Self {
         Self {
             channel,
+            variant,
             video: None,
             audio: None,
             viewers: Vec::new(),
@@ -103,7 +112,12 @@ impl Relay {
     }
 
     pub fn lanes(&self) -> Lanes<'_> {
-        Lanes { video: self.video.as_ref(), audio: self.audio.as_ref(), epoch: self.epoch }
+        Lanes {
+            video: self.video.as_ref(),
+            audio: self.audio.as_ref(),
+            variant: self.variant,
+            epoch: self.epoch,
+        }
     }
 
     /// Takes an item of the stream.

@@ -43,8 +43,6 @@ pub(super) struct Viewer {
     pub is_paced: bool,
     /// The stream that he goes over to as soon as he can.
     pub goal: Option<RelayKey>,
-    /// The variant of the programme that he gets.
-    variant: u8,
     sealer: Sealer,
     opener: Opener,
     video: Option<Track>,
@@ -113,6 +111,8 @@ pub(super) enum Pumped {
 pub(super) struct Lanes<'a> {
     pub video: Option<&'a Lane>,
     pub audio: Option<&'a Lane>,
+    /// The variant of the programme that they are of.
+    pub variant: u8,
     /// The wall clock at media time zero.
     pub epoch: SystemTime,
 }
@@ -124,7 +124,6 @@ impl Viewer {
         opener: Opener,
         video: Option<Negotiated>,
         audio: Option<Negotiated>,
-        variant: u8,
         counted: hub::Viewer,
         now: Instant,
     ) -> Self {
@@ -132,7 +131,6 @@ impl Viewer {
             destination: None,
             is_paced: false,
             goal: None,
-            variant,
             sealer,
             opener,
             video: video.map(Track::new),
@@ -151,7 +149,7 @@ impl Viewer {
     }
 
     /// Goes over to another variant, if it has the picture that he was sent last; `false` when it has not.
-    pub fn go_over(&mut self, from: Lanes<'_>, to: Lanes<'_>, variant: u8) -> bool {
+    pub fn go_over(&mut self, from: Lanes<'_>, to: Lanes<'_>) -> bool {
         let (Some(track), Some(here), Some(there)) = (&mut self.video, from.video, to.video) else {
             return false;
         };
@@ -161,7 +159,6 @@ impl Viewer {
         if let (Some(track), Some(there)) = (&mut self.audio, to.audio) {
             track.cursor.go_over_live(&there.history);
         }
-        self.variant = variant;
         true
     }
 
@@ -173,7 +170,7 @@ impl Viewer {
             && let Some((first, newest)) = track.cursor.seen()
         {
             let [since, until] = [first, newest].map(|ticks| MediaTime::from_ticks(ticks, lane.clock_rate));
-            self.counted.saw(Shown { since: Some(since), until, variant: self.variant });
+            self.counted.saw(Shown { since: Some(since), until, variant: lanes.variant });
         }
         pumped
     }

@@ -59,7 +59,7 @@ async fn waiting(stage: &Stage, channel: &std::sync::Arc<Channel>, began: bool) 
     let cue = slot.cue.id.clone();
     director.slots.open(number, slot.clone());
     let viewers = Cohorts::group([Cohort::everybody()], 50, 1);
-    let burned = Burned::new(OverlayId(u64::MAX), 0, 0, Variants::default().arrange(viewers));
+    let burned = Burned::new(OverlayId(u64::MAX), 0, 0, &Variants::default().arrange(viewers));
     let live = Live::new(reserved, &slot, vec![burned], false, i64::MAX);
     director.slots.sold(&cue, live).unwrap();
     if began {
@@ -104,4 +104,15 @@ async fn a_director_that_has_too_much_to_do_refuses_and_that_is_counted() {
     let asked = stage.sale.propose(&kitchen(), Proposal::of(CueOrigin::Api, None)).await;
     assert!(matches!(asked, Err(AskError::Busy)), "{asked:?}");
     assert!(stage.counts("onair_sale_unheard_total{what=\"command\"}", 1));
+}
+
+#[tokio::test]
+async fn large_pictures_are_not_sold_apart() {
+    let mut stage = Stage::set(silent(), |_| {}).await;
+    let variants = |stage: &Stage| stage.sale.inner().overlays.variants_of(&stage.channel);
+    assert_eq!(variants(&stage), 2);
+    stage.resize(2560, 1440);
+    assert_eq!(variants(&stage), 2);
+    stage.resize(3840, 2160);
+    assert_eq!(variants(&stage), 1, "a worker's memory has no room for a second");
 }

@@ -37,7 +37,7 @@ fn arranged(countries: &[&str]) -> Arranged {
 
 fn burned(overlay: OverlayId, lot: u16, arranged: &Arranged) -> Burned {
     let group = (0..).find(|group| arranged.variant(*group) == u8::try_from(lot).unwrap()).unwrap();
-    Burned::new(overlay, lot, group, arranged.clone())
+    Burned::new(overlay, lot, group, arranged)
 }
 
 /// A slot from 60 to 75 s that was sold.

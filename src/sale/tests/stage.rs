@@ -90,18 +90,16 @@ impl Stage {
         let sale = Sale::start(&config, &policy, &rules, parts, &metrics).await.unwrap();
         let channel = hub.create(&kitchen());
         let mut publisher = channel.publish(Protocol::Rtmp).unwrap();
-        let params = VideoParams { width: 640, height: 360, reorder_depth: Some(0) };
-        publisher.configure(Track {
-            id: VIDEO,
-            group: 0,
-            rank: 0,
-            codec: Codec::H264,
-            config: Bytes::from_static(b"avcC"),
-            params: Params::Video(params),
-        });
+        publisher.configure(picture(640, 360));
         let mut stage = Self { sale, ledger, channel, metrics, hub, publisher };
         stage.frame(0);
         stage
+    }
+
+    /// Another encoder goes on, with a picture of this size.
+    pub fn resize(&mut self, width: u32, height: u32) {
+        self.publisher = self.channel.publish(Protocol::Rtmp).unwrap();
+        self.publisher.configure(picture(width, height));
     }
 
     /// Ends the broadcast.
@@ -156,4 +154,10 @@ impl Stage {
         let line = format!("{metric} {value}");
         self.metrics.text().lines().any(|counted| counted == line)
     }
+}
+
+fn picture(width: u32, height: u32) -> Track {
+    let params = Params::Video(VideoParams { width, height, reorder_depth: Some(0) });
+    let config = Bytes::from_static(b"avcC");
+    Track { id: VIDEO, group: 0, rank: 0, codec: Codec::H264, config, params }
 }

@@ -107,8 +107,8 @@ impl Shard {
             return Ok(());
         }
         let subscriber = channel.subscribe(&key.1)?;
-        let mut relay =
-            Relay::new(Arc::clone(channel), key.2, subscriber.epoch(), self.settings.config.history_bytes);
+        let (variant, history) = (key.1.variant(), self.settings.config.history_bytes);
+        let mut relay = Relay::new(Arc::clone(channel), variant, key.2, subscriber.epoch(), history);
         relay.users = 1;
         self.relays.insert(key.clone(), relay);
         self.started.push((key.clone(), subscriber));

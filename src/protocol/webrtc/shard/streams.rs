@@ -74,7 +74,7 @@ impl Shard {
         if let Some(page) = watcher.page {
             counted.identify(page);
         }
-        let mut viewer = Box::new(Viewer::new(sealer, opener, video, audio, key.1.variant(), counted, now));
+        let mut viewer = Box::new(Viewer::new(sealer, opener, video, audio, counted, now));
         viewer.destination = session.paths.last().copied();
         session.side = Side::Viewer(key, viewer);
         relay.viewers.push(place);

@@ -20,13 +20,13 @@ impl Shard {
         else {
             return;
         };
-        let Some(goal) = viewer.goal.clone() else { return };
-        let to = self.relays.get(&goal).filter(|relay| !relay.catching_up);
+        let to =
+            viewer.goal.as_ref().and_then(|goal| self.relays.get(goal)).filter(|relay| !relay.catching_up);
         let Some((from, to)) = self.relays.get(key).zip(to) else { return };
-        if !viewer.go_over(from.lanes(), to.lanes(), goal.1.variant()) {
+        if !viewer.go_over(from.lanes(), to.lanes()) {
             return;
         }
-        viewer.goal = None;
+        let Some(goal) = viewer.goal.take() else { return };
         let left = std::mem::replace(key, goal.clone());
         self.leave_relay(&left, place);
         if let Some(relay) = self.relays.get_mut(&goal) {
@@ -42,11 +42,12 @@ impl Shard {
         else {
             return;
         };
-        let wanted = viewer.goes_over().map(|variant| (key.0.clone(), key.1.of_variant(variant), key.2));
-        let wanted = wanted.filter(|goal| goal != key);
-        if viewer.goal == wanted {
+        // He is known to be where he was until he is sent something.
+        let wanted = viewer.goes_over().filter(|variant| *variant != key.1.variant());
+        if viewer.goal.as_ref().map(|goal| goal.1.variant()) == wanted {
             return;
         }
+        let wanted = wanted.map(|variant| (key.0.clone(), key.1.of_variant(variant), key.2));
         let (given_up, channel) = (viewer.goal.take(), channel.clone());
         if let Some(given_up) = given_up {
             self.leave_relay(&given_up, place);
