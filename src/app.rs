@@ -115,7 +115,7 @@ impl chat::Channels for OnTheHub {
     }
 
     fn air(&self, name: &ChannelName) -> Option<Air> {
-        let OnAir { broadcast, newest, epoch } = self.0.channel(name)?.on_air()?;
+        let OnAir { broadcast, newest, epoch, .. } = self.0.channel(name)?.on_air()?;
         Some(Air { broadcast, time: newest, began_at: clock::unix_millis(epoch) })
     }
 }

@@ -19,11 +19,11 @@ use super::{Api, overlays};
 use crate::clock;
 use crate::http::ApiError;
 use crate::ledger::report::{
-    Amounts, Displays, HOUR_MILLIS, MAX_ROWS, ReportFilter, ReportRow, csv, hour, totals,
+    Amounts, Displays, HOUR_MILLIS, MAX_ROWS, ReportFilter, ReportRow, Totals, csv, hour, totals,
     without_small_groups,
 };
 use crate::ledger::store::LedgerStoreError;
-use crate::ledger::{Account, CampaignId, UnixMillis};
+use crate::ledger::{Account, Attention, AttentionKind, CampaignId, UnixMillis};
 use crate::media::ChannelName;
 
 /// How far back a report goes that does not say: a week.
@@ -87,9 +87,30 @@ struct RowView {
 #[derive(Serialize, ToSchema)]
 struct ClassesView {
     /// Told by viewers' pages.
-    client: DisplaysView,
+    client: ClientView,
     /// Burned in, counted by the server.
     server: DisplaysView,
+}
+
+/// Displays that viewers' pages told, and the attention that they got.
+#[derive(Serialize, ToSchema)]
+struct ClientView {
+    #[serde(flatten)]
+    displays: DisplaysView,
+    /// At least half of it in view for a second, as the MRC wants.
+    viewable: u64,
+    /// A quarter of it was seen.
+    first_quartile: u64,
+    /// Half of it was seen.
+    midpoint: u64,
+    /// Three quarters of it were seen.
+    third_quartile: u64,
+    /// All of it was seen.
+    complete: u64,
+    /// The viewer has closed it.
+    close: u64,
+    /// The viewer has followed it.
+    click: u64,
 }
 
 /// Displays and what they cost, in units of the currency.
@@ -108,14 +129,24 @@ struct DisplaysView {
 }
 
 impl ClassesView {
-    fn of(client: Displays, server: Displays, amounts: Amounts) -> Self {
+    fn of(client: Displays, server: Displays, attention: &Attention, amounts: Amounts) -> Self {
         let view = |displays: Displays| DisplaysView {
             charged: displays.charged,
             free: displays.free,
             spent: amounts.spent.then(|| displays.spent.to_string()),
             earned: amounts.earned.then(|| displays.earned.to_string()),
         };
-        Self { client: view(client), server: view(server) }
+        let client = ClientView {
+            displays: view(client),
+            viewable: attention.of(AttentionKind::Viewable),
+            first_quartile: attention.of(AttentionKind::FirstQuartile),
+            midpoint: attention.of(AttentionKind::Midpoint),
+            third_quartile: attention.of(AttentionKind::ThirdQuartile),
+            complete: attention.of(AttentionKind::Complete),
+            close: attention.of(AttentionKind::Close),
+            click: attention.of(AttentionKind::Click),
+        };
+        Self { client, server: view(server) }
     }
 }
 
@@ -219,12 +250,12 @@ async fn answer(
         ];
         return Ok((about, csv(&rows, amounts)).into_response());
     }
-    let (client, server) = totals(&rows);
+    let Totals { client, server, attention } = totals(&rows);
     let view = ReportView {
         from: clock::rfc3339_millis(from),
         to: clock::rfc3339_millis(to),
         rows: rows.iter().map(|row| row_view(row, amounts)).collect(),
-        total: ClassesView::of(client, server, amounts),
+        total: ClassesView::of(client, server, &attention, amounts),
         earned_in_all: statement.map(|name| api.ledger.balance(&Account::Broadcaster(name)).to_string()),
     };
     Ok(([(VARY, "Accept")], fresh(view)).into_response())
@@ -236,7 +267,7 @@ fn row_view(row: &ReportRow, amounts: Amounts) -> RowView {
         channel: row.channel.to_string(),
         cohort: row.cohort.clone(),
         hour: hour(row),
-        displays: ClassesView::of(row.client, row.server, amounts),
+        displays: ClassesView::of(row.client, row.server, &row.attention, amounts),
     }
 }
 

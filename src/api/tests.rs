@@ -3,6 +3,7 @@
 mod around;
 mod booking;
 mod overlays;
+mod reports;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bid::LossReason;
 use crate::format::link::Link;
-use crate::format::vast::{Ad, Document, Mode};
+use crate::format::vast::{Ad, Document, Mode, NonLinear, Overlay};
 
 /// Beside a bid of somebody outside: everything that a sale needs later and the decision does not.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -55,14 +55,20 @@ pub enum Markup {
 }
 
 impl Markup {
-    /// Whom its own words name to be told that it was shown, macros and all. What a wrapper leads to may name more.
-    pub fn impressions(&self) -> Vec<Link> {
+    /// Its links. `found` is what was found when it was fetched: of an advertisement itself, which of its alternatives is shown; of a
+    /// wrapper, all that it leads to. Links of the bid's own words come first.
+    pub fn links(&self, found: Option<&Overlay>) -> Links {
         match self {
-            Self::Image(image) => image.impressions.clone(),
-            Self::Vast(text) => {
-                let links = ad_of(text).map(|ad| ad.impressions).unwrap_or_default();
-                links.iter().filter_map(|link| Link::parse(link).ok()).collect()
-            }
+            Self::Image(image) => Links {
+                click_through: image.click_through.clone(),
+                impressions: image.impressions.clone(),
+                ..Links::default()
+            },
+            Self::Vast(text) => match ad_of(text) {
+                Some(ad) if ad.wrapper.is_some() => Links::of_wrapper(&ad, found),
+                Some(ad) => Links::of_inline(&ad, found.and_then(|found| found.resource.as_ref())),
+                None => Links::default(),
+            },
         }
     }
 
@@ -70,6 +76,75 @@ impl Markup {
     pub fn is_wrapper(&self) -> bool {
         matches!(self, Self::Vast(text) if ad_of(text).is_some_and(|ad| ad.wrapper.is_some()))
     }
+}
+
+/// Where an advertisement leads and whom it names to be told what becomes of it. Macros are still in the links.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Links {
+    /// Where a click leads.
+    pub click_through: Option<Link>,
+    /// Whom to tell that it was shown.
+    pub impressions: Vec<Link>,
+    /// Whom to tell that it could be seen.
+    pub viewable: Vec<Link>,
+    /// Whom to tell of a click.
+    pub clicks: Vec<Link>,
+    /// Whom to tell of what else becomes of it: event and link.
+    pub tracking: Vec<(String, Link)>,
+}
+
+impl Links {
+    /// Of an advertisement, of whose alternatives the one with this resource is shown.
+    fn of_inline(ad: &Ad, resource: Option<&Link>) -> Self {
+        let is_shown = |of: &&NonLinear| {
+            of.resources.iter().any(|known| resource.is_some_and(|shown| known.value == shown.as_str()))
+        };
+        let shown = ad.overlays.iter().find(is_shown).or(ad.overlays.first());
+        Self {
+            click_through: shown.and_then(|of| Link::parse(of.click_through.as_deref()?).ok()),
+            clicks: shown.map(|of| parsed(&of.click_tracking)).unwrap_or_default(),
+            ..Self::of(ad)
+        }
+    }
+
+    /// Of a wrapper, and of what it has led to.
+    fn of_wrapper(ad: &Ad, found: Option<&Overlay>) -> Self {
+        let clicks = ad.overlays.iter().flat_map(|of| parsed(&of.click_tracking)).collect();
+        let mut links = Self { clicks, ..Self::of(ad) };
+        if let Some(found) = found {
+            links.click_through.clone_from(&found.click_through);
+            links.impressions.extend_from_slice(&found.impressions);
+            links.viewable.extend_from_slice(&found.viewable);
+            links.clicks.extend_from_slice(&found.click_tracking);
+            links.tracking.extend_from_slice(&found.tracking);
+        }
+        links
+    }
+
+    fn of(ad: &Ad) -> Self {
+        let tracking = ad.tracking.iter();
+        Self {
+            impressions: parsed(&ad.impressions),
+            viewable: parsed(&ad.viewable.viewable),
+            tracking: tracking
+                .filter_map(|to| Some((to.event.clone(), Link::parse(&to.link).ok()?)))
+                .collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Takes these out of what was found behind a wrapper: the next bid with it has its own in their place.
+    pub fn take_out_of(&self, found: &mut Overlay) {
+        found.impressions.retain(|link| !self.impressions.contains(link));
+        found.viewable.retain(|link| !self.viewable.contains(link));
+        found.click_tracking.retain(|link| !self.clicks.contains(link));
+        found.tracking.retain(|of| !self.tracking.contains(of));
+    }
+}
+
+/// The links among texts; the others, and `about:blank`, are not followed.
+fn parsed(texts: &[String]) -> Vec<Link> {
+    texts.iter().filter_map(|text| Link::parse(text).ok()).collect()
 }
 
 /// The advertisement of a document, which was read before it could win, as closely as its bidder is read.

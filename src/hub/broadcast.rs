@@ -11,6 +11,7 @@ use super::arrangement::Arrangement;
 use super::conversion::{Conversions, Converters, Running};
 use super::feed::{Branch, Feed, Start, Tail};
 use super::item::{Batch, Item};
+use super::lead::Lead;
 use super::program::{Author, Program};
 use super::rendition::{MAX_VARIANTS, Rendition};
 use super::reordering::Reordering;
@@ -61,6 +62,7 @@ struct State {
     began: Option<(Instant, SystemTime)>,
     standing: Standing,
     timeline: Timeline,
+    lead: Lead,
     reordering: Reordering,
     publisher_began: Instant,
     stats: SourceStats,
@@ -76,6 +78,7 @@ impl Broadcast {
             began: None,
             standing: Standing::default(),
             timeline: Timeline::new(MediaTime::ZERO),
+            lead: Lead::new(MediaTime::ZERO, Duration::ZERO),
             reordering: Reordering::default(),
             publisher_began: now,
             stats: SourceStats::new(now),
@@ -105,6 +108,11 @@ impl Broadcast {
         self.state().began.map_or(self.created, |(_, wall)| wall)
     }
 
+    /// By how much frames come earlier than media time says. Negative: they come later.
+    pub fn lead(&self) -> MediaTime {
+        self.state().lead.get()
+    }
+
     pub const fn budget(&self) -> Budget {
         self.budget
     }
@@ -113,14 +121,14 @@ impl Broadcast {
     pub fn enter(&self) {
         let now = clock::monotonic();
         let mut state = self.state();
+        let elapsed = state.began.map_or(Duration::ZERO, |(began, _)| now.saturating_duration_since(began));
         let base = match state.began {
             None => MediaTime::ZERO,
             // The last encoder may have written ahead of the wall clock; time does not go back for the next.
-            Some((began, _)) => {
-                MediaTime::from(now.saturating_duration_since(began)).max(state.standing.newest() + STEP)
-            }
+            Some(_) => MediaTime::from(elapsed).max(state.standing.newest() + STEP),
         };
         state.timeline = Timeline::new(base);
+        state.lead = Lead::new(base, elapsed);
         state.reordering = Reordering::default();
         state.publisher_began = now;
         state.stats = SourceStats::new(now);
@@ -142,14 +150,15 @@ impl Broadcast {
         let mut state = self.state();
         let Some(kind) = state.standing.kind(frame.track) else { return Vec::new() };
         if state.began.is_none() {
-            state.began = Some((now, clock::wall()));
             state.publisher_began = now;
             self.told.notify_waiters();
         }
+        let (began, _) = *state.began.get_or_insert_with(|| (now, clock::wall()));
         let elapsed = now.saturating_duration_since(state.publisher_began);
         let composition = frame.pts - frame.dts;
         frame.dts = state.timeline.place(frame.track, frame.dts, elapsed);
         frame.pts = frame.dts + composition;
+        state.lead.frame(frame.dts, now.saturating_duration_since(began));
         state.stats.frame(kind, &frame, now);
         if state.reordering.frame(&frame) {
             self.redescribe(&mut state, frame.track);

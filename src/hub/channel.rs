@@ -185,6 +185,15 @@ pub struct OnAir {
     pub newest: MediaTime,
     /// The wall clock at media time zero.
     pub epoch: SystemTime,
+    /// By how much frames come earlier than `epoch` and their media time say; the source's clock is not ours.
+    pub lead: MediaTime,
+}
+
+impl OnAir {
+    /// When a frame of this media time comes from the source, or came, at the earliest: in Unix milliseconds.
+    pub fn arrival(&self, time: MediaTime) -> i64 {
+        clock::unix_millis(self.epoch).saturating_add((time - self.lead).as_millis())
+    }
 }
 
 impl Channel {
@@ -416,7 +425,12 @@ impl Channel {
     /// The broadcast that is on the air, or waits for its publisher's return.
     pub fn on_air(&self) -> Option<OnAir> {
         let broadcast = self.broadcast().ok()?;
-        Some(OnAir { broadcast: broadcast.id(), newest: broadcast.newest(), epoch: broadcast.epoch() })
+        Some(OnAir {
+            broadcast: broadcast.id(),
+            newest: broadcast.newest(),
+            epoch: broadcast.epoch(),
+            lead: broadcast.lead(),
+        })
     }
 
     /// Tells when the channel goes on or off the air.

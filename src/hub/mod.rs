@@ -12,6 +12,7 @@ mod channel;
 mod conversion;
 mod feed;
 mod item;
+mod lead;
 mod metrics;
 mod program;
 mod publisher;

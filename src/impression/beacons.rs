@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 
 use super::token::Impression;
-use crate::ledger::{SessionId, SlotId, UnixMillis};
+use crate::ledger::{AttentionKind, SessionId, SlotId, UnixMillis};
 
 /// Impressions whose events are remembered.
 const MAX_IMPRESSIONS: usize = 2_000_000;
@@ -152,6 +152,20 @@ impl EventKind {
         Self::Close,
         Self::Click,
     ];
+
+    /// What of it is reported beside displays, which the ledger counts.
+    pub const fn attention(self) -> Option<AttentionKind> {
+        Some(match self {
+            Self::Display => return None,
+            Self::Viewable => AttentionKind::Viewable,
+            Self::FirstQuartile => AttentionKind::FirstQuartile,
+            Self::Midpoint => AttentionKind::Midpoint,
+            Self::ThirdQuartile => AttentionKind::ThirdQuartile,
+            Self::Complete => AttentionKind::Complete,
+            Self::Close => AttentionKind::Close,
+            Self::Click => AttentionKind::Click,
+        })
+    }
 
     const fn bit(self) -> u8 {
         1 << self as u8

@@ -7,6 +7,7 @@
 //! | [`book`] | the rules: a state that takes events and says what each moves |
 //! | [`store`], `sqlite` | how the log is kept |
 //! | `writer` | one writer, group commit, answers after the commit, deadlines |
+//! | [`attention`] | what viewers paid of it: how much they saw, closed, clicked; no money |
 //! | [`report`] | what was shown and what it cost, small groups hidden |
 //!
 //! Money goes *reserve → charge → release*. A reservation keeps back price × min(audience × 1.2, what is left), in one
@@ -20,6 +21,7 @@
 //! log finds that it has moved, reads it, and decides again.
 
 pub mod account;
+pub mod attention;
 pub mod book;
 pub mod event;
 pub mod report;
@@ -33,6 +35,7 @@ mod writer;
 mod tests;
 
 pub use account::{Account, CampaignId};
+pub use attention::{Attention, AttentionKind};
 pub use book::Book;
 pub use event::{
     DisplayClass, Event, Lot, Receipt, Refusal, Reservation, SessionId, SettledLot, Settlement, SlotId,

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 use super::account::CampaignId;
+use super::attention::{Attention, AttentionKind};
 use super::event::UnixMillis;
 use crate::clock;
 use crate::media::ChannelName;
@@ -71,6 +72,8 @@ pub struct ReportRow {
     pub client: Displays,
     /// Counted by the server.
     pub server: Displays,
+    /// Paid to those that pages told.
+    pub attention: Attention,
 }
 
 /// Folds lines of fewer than `k` displays into one of their campaign, channel and hour that names no cohort. A line that
@@ -86,6 +89,7 @@ pub fn without_small_groups(rows: Vec<ReportRow>, k: u64) -> Vec<ReportRow> {
             Some(last) if place(last) == place(&row) && last.cohort.is_none() && count(last) < k => {
                 last.client.add(row.client);
                 last.server.add(row.server);
+                last.attention.add(&row.attention);
             }
             _ if count(&row) < k => told.push(ReportRow { cohort: None, ..row }),
             _ => told.push(row),
@@ -94,14 +98,26 @@ pub fn without_small_groups(rows: Vec<ReportRow>, k: u64) -> Vec<ReportRow> {
     told
 }
 
-/// All displays of a report: those that viewers' pages told, and those that the server counted.
-pub fn totals(rows: &[ReportRow]) -> (Displays, Displays) {
-    let (mut client, mut server) = (Displays::default(), Displays::default());
+/// All of a report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Told by viewers' pages.
+    pub client: Displays,
+    /// Counted by the server.
+    pub server: Displays,
+    /// Paid to those that pages told.
+    pub attention: Attention,
+}
+
+/// All displays of a report, and the attention paid to them.
+pub fn totals(rows: &[ReportRow]) -> Totals {
+    let mut totals = Totals::default();
     for row in rows {
-        client.add(row.client);
-        server.add(row.server);
+        totals.client.add(row.client);
+        totals.server.add(row.server);
+        totals.attention.add(&row.attention);
     }
-    (client, server)
+    totals
 }
 
 /// Which amounts a report's reader is told: a broadcaster's share is no business of the advertiser's, nor is the price of the
@@ -130,6 +146,9 @@ pub fn csv(rows: &[ReportRow], amounts: Amounts) -> String {
             let _ = write!(text, ",{class}_{name}");
         }
     }
+    for kind in AttentionKind::ALL {
+        let _ = write!(text, ",client_{}", kind.name());
+    }
     text.push_str("\r\n");
     for row in rows {
         let cohort = field(row.cohort.as_deref().unwrap_or_default());
@@ -140,6 +159,9 @@ pub fn csv(rows: &[ReportRow], amounts: Amounts) -> String {
             for (amount, _) in told.iter().filter(|(_, is_told)| *is_told) {
                 let _ = write!(text, ",{amount}");
             }
+        }
+        for kind in AttentionKind::ALL {
+            let _ = write!(text, ",{}", row.attention.of(kind));
         }
         text.push_str("\r\n");
     }
@@ -174,6 +196,7 @@ mod tests {
             hour,
             client: Displays { charged, free: 0, spent, earned: Money::ZERO },
             server: Displays::default(),
+            attention: Attention::default(),
         }
     }
 
@@ -190,21 +213,25 @@ mod tests {
 
     #[test]
     fn spreadsheets_get_exact_amounts_and_no_formulas() {
-        let rows = [row(0, "=cmd(\"x\"),1", 70), ReportRow { cohort: None, ..row(3_600_000, "", 1) }];
+        let mut rows = [row(0, "=cmd(\"x\"),1", 70), ReportRow { cohort: None, ..row(3_600_000, "", 1) }];
+        rows[0].attention.count(AttentionKind::Click, 4);
         let lines =
             |amounts: Amounts| -> Vec<String> { csv(&rows, amounts).lines().map(str::to_owned).collect() };
         let zero = "0.000000000";
         let (first, second) = ("1970-01-01T00:00:00.000Z", "1970-01-01T01:00:00.000Z");
         let expected = [
-            format!("1,kitchen,\"'=cmd(\"\"x\"\"),1\",{first},70,0,0.000000210,{zero},0,0,{zero},{zero}"),
-            format!("1,kitchen,\"\",{second},1,0,0.000000003,{zero},0,0,{zero},{zero}"),
+            format!(
+                "1,kitchen,\"'=cmd(\"\"x\"\"),1\",{first},70,0,0.000000210,{zero},0,0,{zero},{zero},0,0,0,0,0,0,4"
+            ),
+            format!("1,kitchen,\"\",{second},1,0,0.000000003,{zero},0,0,{zero},{zero},0,0,0,0,0,0,0"),
         ];
         assert_eq!(lines(Amounts::ALL)[1..], expected);
         let told = lines(Amounts { spent: false, earned: true });
         assert_eq!(
             told[0],
-            "campaign,channel,cohort,hour,client_charged,client_free,client_earned,server_charged,server_free,server_earned"
+            "campaign,channel,cohort,hour,client_charged,client_free,client_earned,server_charged,server_free,server_earned,\
+             client_viewable,client_first_quartile,client_midpoint,client_third_quartile,client_complete,client_close,client_click"
         );
-        assert_eq!(told[2], format!("1,kitchen,\"\",{second},1,0,{zero},0,0,{zero}"));
+        assert_eq!(told[2], format!("1,kitchen,\"\",{second},1,0,{zero},0,0,{zero},0,0,0,0,0,0,0"));
     }
 }

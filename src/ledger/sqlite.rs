@@ -6,6 +6,7 @@ use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Row as _, SqliteConnection};
 
 use super::account::{Account, CampaignId};
+use super::attention::{Attention, AttentionKind, Place};
 use super::book::{Book, Inconsistent};
 use super::event::{
     DisplayClass, Entry, Event, Posting, Seq, SessionId, SettledLot, Settlement, SlotId, UnixMillis,
@@ -30,6 +31,10 @@ const INSERT_LOTS: &str = "INSERT INTO ledger_lot \
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, \
     value ->> 8, value ->> 9, value ->> 10 FROM json_each(?)";
 
+const ADD_ATTENTION: &str = "INSERT INTO ledger_attention \
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?) WHERE true \
+    ON CONFLICT DO UPDATE SET count = count + excluded.count";
+
 /// The ledger's log in SQLite.
 #[derive(Clone, Debug)]
 pub struct SqliteLedger(SqlitePool);
@@ -45,6 +50,41 @@ impl SqliteLedger {
             return Err(LedgerStoreError::NotDurable(synchronous));
         }
         Ok(Self(pool.clone()))
+    }
+
+    /// Adds attention to a report. Some is paid in the hour after the display: then that hour may have no display.
+    async fn add_attention(
+        &self,
+        report: &mut Vec<ReportRow>,
+        filter: &ReportFilter,
+    ) -> Result<(), LedgerStoreError> {
+        let query = sqlx::query(
+            "SELECT campaign, channel, cohort, hour, kind, sum(count) AS count \
+             FROM ledger_lot JOIN ledger_attention USING (slot, lot) \
+             WHERE hour >= ?1 AND hour < ?2 AND (?3 IS NULL OR campaign = ?3) AND (?4 IS NULL OR channel = ?4) \
+             GROUP BY campaign, channel, cohort, hour, kind",
+        );
+        let rows = query
+            .bind(filter.from)
+            .bind(filter.to)
+            .bind(filter.campaign.map(|CampaignId(id)| signed(id)))
+            .bind(filter.channel.as_ref().map(|channel| channel.as_str()))
+            .fetch_all(&self.0)
+            .await?;
+        let place = |row: &ReportRow| (row.campaign, row.channel.clone(), row.hour, row.cohort.clone());
+        let mut places: HashMap<_, usize> = report.iter().map(place).zip(0..).collect();
+        for row in &rows {
+            let line = line(row, row.try_get("hour")?)?;
+            let at = *places.entry(place(&line)).or_insert_with(|| {
+                report.push(line);
+                report.len() - 1
+            });
+            count(&mut report[at].attention, row)?;
+        }
+        if report.len() > MAX_ROWS {
+            return Err(LedgerStoreError::TooLong);
+        }
+        Ok(())
     }
 
     async fn snapshot(&self) -> Result<Book, LedgerStoreError> {
@@ -155,6 +195,37 @@ impl LedgerStore for SqliteLedger {
         })
     }
 
+    fn attend<'a>(&'a self, told: &'a [(Place, Attention)]) -> Outcome<'a, ()> {
+        Box::pin(async move {
+            let counts = |(place, attention): &'a (Place, Attention)| {
+                let told = AttentionKind::ALL.into_iter().filter(|kind| attention.of(*kind) > 0);
+                told.map(move |kind| {
+                    (signed(place.slot.0), place.lot, place.hour, kind.name(), attention.of(kind))
+                })
+            };
+            let rows: Vec<_> = told.iter().flat_map(counts).collect();
+            sqlx::query(ADD_ATTENTION).bind(serde_json::to_string(&rows)?).execute(&self.0).await?;
+            Ok(())
+        })
+    }
+
+    fn attention(&self, slot: SlotId) -> Outcome<'_, Vec<Attention>> {
+        Box::pin(async move {
+            let query = sqlx::query(
+                "SELECT lot, kind, sum(count) AS count FROM ledger_attention WHERE slot = ? GROUP BY lot, kind",
+            );
+            let mut lots: Vec<Attention> = Vec::new();
+            for row in query.bind(signed(slot.0)).fetch_all(&self.0).await? {
+                let lot = usize::from(row.try_get::<u16, _>("lot")?);
+                if lots.len() <= lot {
+                    lots.resize(lot + 1, Attention::default());
+                }
+                count(&mut lots[lot], &row)?;
+            }
+            Ok(lots)
+        })
+    }
+
     fn report<'a>(&'a self, filter: &'a ReportFilter) -> Outcome<'a, Vec<ReportRow>> {
         Box::pin(async move {
             let query = sqlx::query(
@@ -180,6 +251,7 @@ impl LedgerStore for SqliteLedger {
             for row in &rows {
                 add_to(&mut report, row)?;
             }
+            self.add_attention(&mut report, filter).await?;
             Ok(report)
         })
     }
@@ -295,6 +367,27 @@ fn posting(row: &SqliteRow) -> Result<(Seq, Posting), LedgerStoreError> {
     Ok((seq, Posting { debit: account("debit")?, credit: account("credit")?, amount }))
 }
 
+/// A line of a report, with nothing in it yet.
+fn line(row: &SqliteRow, hour: UnixMillis) -> Result<ReportRow, LedgerStoreError> {
+    Ok(ReportRow {
+        campaign: CampaignId(unsigned(row.try_get("campaign")?)),
+        channel: channel(row, 0)?,
+        cohort: Some(row.try_get("cohort")?),
+        hour,
+        client: Displays::default(),
+        server: Displays::default(),
+        attention: Attention::default(),
+    })
+}
+
+/// Counts what a row has of one kind. What a later release writes is not known here.
+fn count(attention: &mut Attention, row: &SqliteRow) -> Result<(), LedgerStoreError> {
+    if let Some(kind) = AttentionKind::named(row.try_get("kind")?) {
+        attention.count(kind, unsigned(row.try_get("count")?));
+    }
+    Ok(())
+}
+
 /// Adds a group of one class to a report that has the one of the other class last, if there is one.
 fn add_to(report: &mut Vec<ReportRow>, row: &SqliteRow) -> Result<(), LedgerStoreError> {
     let count = |column| row.try_get::<i64, _>(column).map(unsigned);
@@ -306,14 +399,7 @@ fn add_to(report: &mut Vec<ReportRow>, row: &SqliteRow) -> Result<(), LedgerStor
         earned: money("earned")?,
     };
     let hour: i64 = row.try_get("hour")?;
-    let mut line = ReportRow {
-        campaign: CampaignId(count("campaign")?),
-        channel: channel(row, 0)?,
-        cohort: Some(row.try_get("cohort")?),
-        hour: hour * HOUR_MILLIS,
-        client: Displays::default(),
-        server: Displays::default(),
-    };
+    let mut line = line(row, hour * HOUR_MILLIS)?;
     let is_server = count("server")? == 1;
     let same = |last: &&mut ReportRow| {
         (last.campaign, &last.channel, &last.cohort, last.hour)

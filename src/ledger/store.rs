@@ -3,6 +3,7 @@
 use std::pin::Pin;
 
 use super::account::CampaignId;
+use super::attention::{Attention, Place};
 use super::book::{Book, Inconsistent};
 use super::event::{DisplayClass, Entry, Seq, SessionId, Settlement, SlotId, UnixMillis};
 use super::report::{MAX_ROWS, ReportFilter, ReportRow};
@@ -25,7 +26,11 @@ pub trait LedgerStore: Send + Sync {
     /// What was reserved for a slot and what of it is spent by now, which is its settlement once it is released; no lots when there
     /// was never such a slot.
     fn settlement(&self, slot: SlotId) -> Outcome<'_, Settlement>;
-    /// What was shown and what it cost, by campaign, channel, cohort and hour; [`LedgerStoreError::TooLong`] when it has more
+    /// Adds to the attention that was paid to lots.
+    fn attend<'a>(&'a self, told: &'a [(Place, Attention)]) -> Outcome<'a, ()>;
+    /// The attention that was paid to a slot's lots, in order, up to the last of which anything is known.
+    fn attention(&self, slot: SlotId) -> Outcome<'_, Vec<Attention>>;
+    /// What was shown, what it cost and what attention it got, by campaign, channel, cohort and hour; [`LedgerStoreError::TooLong`] when it has more
     /// than [`MAX_ROWS`] lines.
     fn report<'a>(&'a self, filter: &'a ReportFilter) -> Outcome<'a, Vec<ReportRow>>;
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::account::{Account, CampaignId};
+use super::attention::{Attention, AttentionKind, Waiting};
 use super::book::Book;
-use super::event::{Entry, Event, Receipt, Refusal, Settlement, UnixMillis};
+use super::event::{Entry, Event, Receipt, Refusal, Settlement, SlotId, UnixMillis};
 use super::report::{ReportFilter, ReportRow};
 use super::store::{LedgerStore, LedgerStoreError};
 use crate::clock;
@@ -24,8 +25,10 @@ const SNAPSHOT_EVERY: u64 = 50_000;
 const ATTEMPTS: u32 = 5;
 /// Settlements that somebody who listens may be behind.
 const SETTLEMENTS: usize = 4_096;
-/// The wall clock may be set: it is looked at so often at least.
-const LOOK: Duration = Duration::from_secs(5);
+/// The wall clock may be set, and attention wait to be kept: it is looked so often at least.
+const LOOK: Duration = Duration::from_secs(1);
+/// Attention wait so long for others.
+const ATTENTION_WAIT_MS: i64 = 1000;
 
 /// Tells the time, in Unix milliseconds.
 pub type Clock = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
@@ -42,6 +45,7 @@ pub struct Ledger {
     store: Arc<dyn LedgerStore>,
     standing: Shared,
     settlements: broadcast::Sender<Settlement>,
+    attention: Arc<Waiting>,
 }
 
 type Shared = Arc<RwLock<Standing>>;
@@ -87,7 +91,7 @@ impl Ledger {
     /// When the log cannot be read or breaks its own rules.
     pub async fn start(store: Arc<dyn LedgerStore>, clock: Clock) -> Result<(Self, Found), LedgerStoreError> {
         let book = store.restore().await?;
-        let standing = Shared::default();
+        let (standing, attention) = (Shared::default(), Arc::<Waiting>::default());
         // There before the writer: what expired while nothing ran is settled at once.
         let (settlements, coming) = broadcast::channel(SETTLEMENTS);
         let writer = Writer {
@@ -98,11 +102,13 @@ impl Ledger {
             book: Some(book.clone()),
             standing: Arc::clone(&standing),
             settlements: settlements.clone(),
+            attention: Arc::clone(&attention),
+            attention_kept: 0,
         };
         writer.publish_all(&book);
         let (jobs, queue) = mpsc::channel(QUEUE);
         tokio::spawn(writer.run(queue));
-        Ok((Self { jobs, store, standing, settlements }, Found { book, settlements: coming }))
+        Ok((Self { jobs, store, standing, settlements, attention }, Found { book, settlements: coming }))
     }
 
     /// Does what an event says. When this returns `Ok`, it survives a crash and a loss of power: an overlay may be shown
@@ -129,7 +135,20 @@ impl Ledger {
         standing.payments.get(&campaign).copied().unwrap_or(0)
     }
 
-    /// What was shown and what it cost, by campaign, channel, cohort and hour.
+    /// A viewer's page has told something of an overlay. It is kept within a second or so, and a crash may lose it.
+    pub fn attend(&self, slot: SlotId, lot: u16, kind: AttentionKind, at: UnixMillis) {
+        self.attention.add(slot, lot, kind, at);
+    }
+
+    /// The attention that was paid to a slot's lots, in order, up to the last of which anything is known.
+    ///
+    /// # Errors
+    /// When that cannot be read.
+    pub async fn attention(&self, slot: SlotId) -> Result<Vec<Attention>, LedgerStoreError> {
+        self.store.attention(slot).await
+    }
+
+    /// What was shown, what it cost and what attention it got, by campaign, channel, cohort and hour.
     ///
     /// # Errors
     /// When the log cannot be read, or that would be more lines than anybody reads.
@@ -150,6 +169,8 @@ struct Writer {
     book: Option<Book>,
     standing: Shared,
     settlements: broadcast::Sender<Settlement>,
+    attention: Arc<Waiting>,
+    attention_kept: UnixMillis,
     last_snapshot: u64,
 }
 
@@ -160,10 +181,14 @@ impl Writer {
             tokio::select! {
                 count = queue.recv_many(&mut batch, BATCH) => {
                     if count == 0 {
-                        return;
+                        return self.keep_attention().await;
                     }
                 }
                 () = tokio::time::sleep(self.wait()) => {}
+            }
+            // Not with each batch; but before a slot is settled, so that whoever hears of that finds all that was told.
+            if self.wait().is_zero() || (self.clock)() - self.attention_kept >= ATTENTION_WAIT_MS {
+                self.keep_attention().await;
             }
             let answers = self.commit(&batch).await;
             // Whoever asked may be gone.
@@ -178,6 +203,18 @@ impl Writer {
         let Some(timeout) = self.book.as_ref().and_then(Book::next_timeout) else { return LOOK };
         let millis = timeout.saturating_sub((self.clock)()).max(0);
         Duration::from_millis(millis.cast_unsigned()).min(LOOK)
+    }
+
+    async fn keep_attention(&mut self) {
+        self.attention_kept = (self.clock)();
+        let told = self.attention.take();
+        if told.is_empty() {
+            return;
+        }
+        if let Err(error) = self.store.attend(&told).await {
+            tracing::error!(%error, "attention is not kept yet");
+            self.attention.put_back(&told);
+        }
     }
 
     /// The answers to a batch, once it is kept.

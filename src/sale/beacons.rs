@@ -96,17 +96,18 @@ impl Sale {
         if matches!(kept, Err(Uncounted::Ledger(LedgerError::Unavailable(_)))) {
             gate.beacons().give_back(impression, kind);
         }
+        if let (Ok(()), Some(kind)) = (&kept, kind.attention()) {
+            self.inner().ledger.attend(slot, lot, kind, at);
+        }
         kept
     }
 
-    /// Where a click on a creative leads.
-    fn click_url(&self, creative: u64) -> Option<String> {
-        match self.inner().bookings.creative_file(creative) {
-            Some(file) => file.click_url.clone(),
-            None => {
-                let creative = self.inner().exchange.creative_of_any(creative)?;
-                creative.click_through().map(|link| link.as_str().to_owned())
-            }
+    /// Where a click leads.
+    fn click_url(&self, impression: &Impression) -> Option<String> {
+        let Impression { slot, lot, creative, .. } = *impression;
+        match self.inner().exchange.click_through(slot, lot) {
+            Some(link) => Some(link.as_str().to_owned()),
+            None => self.inner().bookings.creative_file(creative)?.click_url.clone(),
         }
     }
 
@@ -178,7 +179,7 @@ async fn click(
         sale.counted(&Err(error.into()));
         gone()
     })?;
-    let url = sale.click_url(impression.creative).ok_or_else(gone)?;
+    let url = sale.click_url(&impression).ok_or_else(gone)?;
     let location = HeaderValue::from_str(&url).map_err(|_| gone())?;
     let taken = sale.take(&impression, EventKind::Click, &Teller::new(address, &headers)).await;
     sale.counted(&taken);

@@ -17,6 +17,7 @@ use super::variants::Variants;
 use crate::auction::bid::LossReason;
 use crate::auction::bidder::house::House;
 use crate::auction::bidder::offer;
+use crate::auction::external::External;
 use crate::auction::sale::{self, deadline};
 use crate::auction::{Auction, Campaign, Cohorts, Context, Offer, Subject, Trace};
 use crate::clock;
@@ -38,7 +39,9 @@ pub(super) struct Job {
     pub channel: Arc<Channel>,
     pub broadcast: u64,
     /// The wall clock at media time zero.
-    pub epoch: UnixMillis,
+    pub began_at: UnixMillis,
+    /// When the slot begins, on the wall clock.
+    pub starts_at: UnixMillis,
     pub number: CueNumber,
     pub slot: Slot,
     /// Hashtags of the moment, the title's apart.
@@ -144,8 +147,8 @@ impl Job {
             let shown = audience.guided.take().map(|cohorts| {
                 let lot_of = |place: usize| {
                     let lot = lot_of_trace(burned + place)?;
-                    let domain = traces.get(burned + place).and_then(domain);
-                    self.shown(&lots, lot, domain).filter(|_| is_paid(lot))
+                    let external = traces.get(burned + place).and_then(external);
+                    self.shown(&lots, lot, external).filter(|_| is_paid(lot))
                 };
                 let lots: Vec<Option<Shown>> = (0..cohorts.groups().count()).map(lot_of).collect();
                 self.standing(slot, deadline, cohorts, lots)
@@ -223,20 +226,22 @@ impl Job {
             })
     }
 
-    /// What pages draw of a lot. `domain` is whose product it is, as a bidder says.
-    fn shown(&self, lots: &[Lot], lot: usize, domain: Option<&str>) -> Option<Shown> {
+    /// What pages draw of a lot. `external` is what its bidder says, if it came from outside.
+    fn shown(&self, lots: &[Lot], lot: usize, external: Option<&External>) -> Option<Shown> {
         let inner = self.sale.inner();
         let sold = lots.get(lot)?;
         let lot = u16::try_from(lot).ok()?;
         if is_bidders(sold.campaign) {
             let creative = inner.exchange.creative(sold.campaign, sold.creative)?;
+            let external = external?;
+            let domain = external.advertiser_domains.first().map(AsRef::as_ref);
             return Some(Shown {
                 lot,
                 campaign: None,
                 creative: sold.creative,
                 image: format!("/creatives/{}/{}", sold.campaign, sold.creative),
                 media_type: creative.media_type().as_str(),
-                is_clickable: creative.click_through().is_some(),
+                is_clickable: inner.exchange.is_clickable(sold.campaign, sold.creative, external),
                 advertiser: domain.unwrap_or(creative.host()).to_owned(),
             });
         }
@@ -270,7 +275,8 @@ impl Job {
             start,
             end: start + duration,
             duration,
-            began_at: self.epoch,
+            began_at: self.began_at,
+            starts_at: self.starts_at,
             deadline,
             cohorts,
             lots,
@@ -278,14 +284,9 @@ impl Job {
         }
     }
 
-    /// When the slot begins, on the wall clock.
-    fn starts_at(&self) -> UnixMillis {
-        self.epoch.saturating_add(self.slot.cue.start.as_millis())
-    }
-
     /// When the ledger takes no more displays.
     fn deadline(&self) -> UnixMillis {
-        deadline(self.starts_at(), millis(self.slot.cue.duration), self.sale.inner().config.max_viewer_delay)
+        deadline(self.starts_at, millis(self.slot.cue.duration), self.sale.inner().config.max_viewer_delay)
     }
 
     /// An auction for each cohort.
@@ -301,7 +302,7 @@ impl Job {
         let mut context = Context {
             slot: self.name(),
             at: clock::unix_now(),
-            starts_at: self.starts_at(),
+            starts_at: self.starts_at,
             format: self.slot.format,
             duration_ms: u32::try_from(millis(self.slot.cue.duration).as_millis()).unwrap_or(u32::MAX),
             class,
@@ -396,11 +397,10 @@ impl Job {
     }
 }
 
-/// Whose product the winner shows, if it came from outside.
-fn domain(trace: &Trace) -> Option<&str> {
+/// What the winner's bidder says, if it came from outside.
+fn external(trace: &Trace) -> Option<&External> {
     let place = trace.decision.winner?;
-    let external = trace.offers.get(place.offer)?.external.get(place.bid)?;
-    external.advertiser_domains.first().map(AsRef::as_ref)
+    trace.offers.get(place.offer)?.external.get(place.bid)
 }
 
 /// An offer in which creatives that have just failed are not ready.

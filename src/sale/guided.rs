@@ -148,6 +148,8 @@ pub(super) struct Standing {
     pub duration: MediaTime,
     /// The wall clock at media time zero.
     pub began_at: UnixMillis,
+    /// When its first frame comes from the source, at the earliest.
+    pub starts_at: UnixMillis,
     pub deadline: UnixMillis,
     pub cohorts: Cohorts,
     /// What each cohort is shown, by its place; `None` where nothing was sold.
@@ -323,7 +325,7 @@ impl Sale {
             lot: *lot,
             session,
             creative: *creative,
-            start: standing.began_at.saturating_add(standing.start.as_millis()),
+            start: standing.starts_at,
             duration_ms: u32::try_from(standing.duration.as_millis()).unwrap_or(u32::MAX),
             deadline: standing.deadline,
         });

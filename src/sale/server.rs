@@ -303,7 +303,7 @@ impl Sale {
     pub(super) async fn settle(self, mut settlements: broadcast::Receiver<Settlement>) {
         loop {
             match settlements.recv().await {
-                Ok(settlement) => self.settled(&settlement),
+                Ok(settlement) => self.settled(&settlement).await,
                 Err(RecvError::Lagged(missed)) => {
                     tracing::warn!(missed, "settlements were missed: some cues will not tell what they cost");
                 }
@@ -313,10 +313,14 @@ impl Sale {
     }
 
     /// The ledger is done with a slot.
-    pub(super) fn settled(&self, settlement: &Settlement) {
+    pub(super) async fn settled(&self, settlement: &Settlement) {
         settlement.lots.iter().for_each(|lot| self.0.market().settled(lot));
         self.0.records.settle(settlement.slot, &settlement.lots);
-        self.0.exchange.settle(settlement);
+        let attention = self.0.ledger.attention(settlement.slot).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "bidders are not told what attention they got");
+            Vec::new()
+        });
+        self.0.exchange.settle(settlement, &attention);
     }
 
     /// Forgets what is too old, as long as the server runs.

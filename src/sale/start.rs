@@ -145,7 +145,7 @@ impl Sale {
         }));
         tokio::spawn(records.write());
         for settlement in &settled {
-            sale.settled(settlement);
+            sale.settled(settlement).await;
         }
         tokio::spawn(sale.clone().settle(found.settlements));
         tokio::spawn(sale.clone().sweep());

@@ -4,7 +4,7 @@
 //! Such a player can lay an image over the picture and not move the picture aside: it is told of lower thirds and corners only.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::extract::{Path, State};
@@ -25,12 +25,13 @@ use super::server::Sale;
 use crate::av::worker::ipc::Size;
 use crate::clock;
 use crate::http::{ApiError, ClientAddress, ClientPlace, Connection, RequestHost, for_everyone};
+use crate::hub::Channel;
 use crate::media::{About, ChannelName, Cohort, MediaTime, OverlayFormat};
 
 /// How often it is looked for players that ask no more.
 const SWEEP: Duration = Duration::from_secs(5);
 /// A player is so far behind at most when it takes away what is not told any more.
-const BEHIND_LIVE_MS: i64 = 10_000;
+const BEHIND_LIVE: MediaTime = MediaTime::from_millis(10_000);
 /// What overlays are placed on, in pixels; players are told percentages of it.
 const CANVAS: Size = Size { width: 1920, height: 1080 };
 
@@ -48,19 +49,15 @@ struct Player {
 }
 
 impl Player {
-    /// Takes in what it was told since it has asked.
-    fn listen(&mut self) {
+    /// Takes in what it was told since it has asked, and forgets what is over: the broadcast is at `newest`.
+    fn listen(&mut self, newest: MediaTime) {
         while let Ok(told) = self.events.try_recv() {
             match told {
                 Told::Placed(placement) => drop(self.placements.insert(placement.id.clone(), *placement)),
                 Told::Withdrawn(id) => drop(self.placements.remove(&id)),
             }
         }
-        let now = clock::unix_now();
-        self.placements.retain(|_, placement| {
-            let end = MediaTime::from_nanos(placement.end_ns).as_millis();
-            now < placement.began_at.saturating_add(end).saturating_add(BEHIND_LIVE_MS)
-        });
+        self.placements.retain(|_, placement| newest < MediaTime::from_nanos(placement.end_ns) + BEHIND_LIVE);
     }
 }
 
@@ -171,9 +168,9 @@ fn uncached(value: Value) -> Response {
 
 impl Sale {
     /// The channel, and the session whose word that is.
-    fn known(&self, name: &str, word: &str) -> Result<(ChannelName, u64), ApiError> {
-        let channel = channel_of(self, name)?.name().clone();
-        let session = self.inner().pages.verify(word, &channel);
+    fn known(&self, name: &str, word: &str) -> Result<(Arc<Channel>, u64), ApiError> {
+        let channel = channel_of(self, name)?;
+        let session = self.inner().pages.verify(word, channel.name());
         let session =
             session.ok_or_else(|| ApiError::not_found("there is no such session, or not any more"))?;
         Ok((channel, session))
@@ -201,19 +198,20 @@ impl Sale {
     /// What a player is to draw. One that was gone for too long is nobody of whom anything is known.
     fn placements(
         &self,
-        channel: &ChannelName,
+        channel: &Channel,
         session: u64,
         address: ClientAddress,
     ) -> Result<Vec<Placement>, ApiError> {
+        let newest = channel.newest().map_or(MediaTime::ZERO, |(_, newest)| newest);
         let players = &self.inner().players;
         let is_known = players.all().contains_key(&session);
         if !is_known {
-            self.place(channel, session, Cohort::everybody(), address)?;
+            self.place(channel.name(), session, Cohort::everybody(), address)?;
         }
         let mut all = players.all();
         let Some(player) = all.get_mut(&session) else { return Ok(Vec::new()) };
         player.until = clock::monotonic() + self.inner().config.player_timeout;
-        player.listen();
+        player.listen(newest);
         Ok(player.placements.values().cloned().collect())
     }
 

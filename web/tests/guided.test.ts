@@ -116,10 +116,11 @@ test('placements are bounded, and end with their broadcast or when everybody has
   assert.equal(known.all.at(-1)?.id, '999', 'the ones that are over first go first')
   known.put(placement({ id: 'next', beganAt: 1_700_000_900_000 }))
   assert.deepEqual(known.all.map(({ id }) => id), ['next'])
-  known.forget(1_700_000_900_000 + 16_000 + 119_000)
-  assert.equal(known.all.length, 1)
-  known.forget(1_700_000_900_000 + 16_000 + 121_000)
-  assert.equal(known.all.length, 0)
+  const later = (id: string, after: number) => placement({ id, beganAt: 1_700_000_900_000, startMs: 16_000 + after, endMs: 18_000 + after })
+  known.put(later('soon', 119_000))
+  assert.deepEqual(known.all.map(({ id }) => id), ['next', 'soon'])
+  known.put(later('late', 121_000))
+  assert.deepEqual(known.all.map(({ id }) => id), ['soon', 'late'])
 })
 
 test('the formats have the rectangles that the server has', () => {

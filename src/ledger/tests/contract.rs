@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ledger::SqliteLedger;
+use crate::ledger::attention::{Attention, AttentionKind, Place};
 use crate::ledger::event::Entry;
 use crate::ledger::report::{HOUR_MILLIS, MAX_ROWS, ReportFilter};
 use crate::ledger::store::{LedgerStore, LedgerStoreError};
@@ -76,6 +77,7 @@ async fn contract(store: impl LedgerStore) {
     displays(&store).await;
     settlements(&store).await;
     reports(&store, &book).await;
+    attention(&store).await;
 }
 
 async fn displays(store: &impl LedgerStore) {
@@ -132,6 +134,45 @@ async fn reports(store: &impl LedgerStore, book: &Book) {
     let hour = ReportFilter { from: 2 * HOUR, to: 3 * HOUR, ..all };
     let rows = store.report(&hour).await.unwrap();
     assert_eq!((rows.len(), rows[0].client.charged), (1, 1), "what costs nothing is no free display");
+}
+
+async fn attention(store: &impl LedgerStore) {
+    let (first, second) = (SlotId(3), SlotId(4));
+    assert_eq!(store.attention(first).await.unwrap(), []);
+    let told = |slot, lot, hour: i64, counts: &[(AttentionKind, u64)]| {
+        let mut attention = Attention::default();
+        counts.iter().for_each(|(kind, count)| attention.count(*kind, *count));
+        (Place { slot, lot, hour: hour * HOUR }, attention)
+    };
+    let (viewable, click) = (AttentionKind::Viewable, AttentionKind::Click);
+    store.attend(&[told(first, 0, 0, &[(viewable, 2)]), told(first, 1, 0, &[(click, 9)])]).await.unwrap();
+    store.attend(&[told(first, 0, 0, &[(viewable, 1), (click, 1)])]).await.unwrap();
+    store.attend(&[told(first, 0, 5, &[(click, 4)]), told(second, 0, 1, &[(click, 7)])]).await.unwrap();
+    store.attend(&[]).await.unwrap();
+    let of_first = store.attention(first).await.unwrap();
+    let counts: Vec<_> = of_first.iter().map(|lot| (lot.of(viewable), lot.of(click))).collect();
+    assert_eq!(counts, [(3, 5), (0, 9)], "of all hours");
+
+    let filter = ReportFilter { campaign: Some(CampaignId(1)), to: i64::MAX, ..ReportFilter::default() };
+    let rows = store.report(&filter).await.unwrap();
+    let seen: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            let displays = row.client.count() + row.server.count();
+            let attention = (row.attention.of(viewable), row.attention.of(click));
+            (row.channel.as_str(), row.hour / HOUR, displays, attention)
+        })
+        .collect();
+    let expected = [
+        ("garden", 1, 1, (0, 7)),
+        ("kitchen", 0, 2, (3, 1)),
+        ("kitchen", 1, 3, (0, 0)),
+        ("kitchen", 5, 0, (0, 4)),
+    ];
+    assert_eq!(seen, expected, "and of an hour in which nothing was displayed");
+    let hour = ReportFilter { from: HOUR, to: 2 * HOUR, ..filter };
+    let clicks = store.report(&hour).await.unwrap().iter().map(|row| row.attention.of(click)).sum::<u64>();
+    assert_eq!(clicks, 7);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::*;
+use crate::ledger::attention::{Attention, AttentionKind, Place};
 use crate::ledger::event::{Entry, Refusal, Seq, SettledLot, Settlement, UnixMillis};
 use crate::ledger::report::{ReportFilter, ReportRow};
 use crate::ledger::store::{Display, LedgerStore, LedgerStoreError, Outcome};
@@ -103,6 +104,39 @@ async fn two_writers_on_one_database_do_not_overspend() {
     assert_eq!((budget(&book, 1), kept_back(&book, 1)), (0, 10_000));
 }
 
+#[tokio::test]
+async fn what_viewers_made_of_a_slot_is_there_when_it_is_settled_and_after_the_end() {
+    let (store, time) = (sqlite().await, Arc::new(AtomicI64::new(1)));
+    let (ledger, _) = Ledger::start(Arc::clone(&store) as Arc<_>, at(&time)).await.unwrap();
+    let mut settlements = ledger.settlements();
+    ledger.submit(fund(1, 1, 1000)).await.unwrap();
+    let lots = vec![lot(1, 10, 2), lot(1, 10, 2)];
+    let receipt = ledger.submit(Event::Reserve(reservation("a", 5000, lots))).await.unwrap();
+    let (slot, _) = reserved(receipt);
+    for _ in 0..3 {
+        ledger.attend(slot, 1, AttentionKind::Click, 2);
+    }
+    ledger.attend(slot, 1, AttentionKind::Viewable, 2);
+    time.store(5000, Ordering::Relaxed);
+    ledger.submit(fund(1, 2, 1)).await.unwrap();
+    assert_eq!(settlements.recv().await.unwrap().slot, slot);
+    let told = ledger.attention(slot).await.unwrap();
+    let clicks: Vec<u64> = told.iter().map(|lot| lot.of(AttentionKind::Click)).collect();
+    assert_eq!((clicks, told[1].of(AttentionKind::Viewable)), (vec![0, 3], 1));
+
+    ledger.attend(slot, 1, AttentionKind::Click, 4_000_000);
+    drop(ledger);
+    // The writer ends by itself, and keeps what it has before.
+    let told = loop {
+        let told = store.attention(slot).await.unwrap();
+        if told[1].of(AttentionKind::Click) > 3 {
+            break told;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(told[1].of(AttentionKind::Click), 4);
+}
+
 /// A store in memory whose commits fail, before or after they are kept.
 #[derive(Default)]
 struct Failing {
@@ -145,6 +179,14 @@ impl LedgerStore for Failing {
 
     fn settlement(&self, slot: SlotId) -> Outcome<'_, Settlement> {
         Box::pin(async move { Ok(Settlement { slot, lots: Vec::new() }) })
+    }
+
+    fn attend<'a>(&'a self, _: &'a [(Place, Attention)]) -> Outcome<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn attention(&self, _: SlotId) -> Outcome<'_, Vec<Attention>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 
     fn report<'a>(&'a self, _: &'a ReportFilter) -> Outcome<'a, Vec<ReportRow>> {

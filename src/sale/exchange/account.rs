@@ -4,7 +4,7 @@
 //! read it exactly. The credit is paid in as the payment of the next number, whenever there is less than that in all: what
 //! is left, reserved and spent. So a restart pays nothing twice, and a bidder that has paid its bill is given a higher limit.
 
-use crate::ledger::report::{ReportFilter, totals};
+use crate::ledger::report::{ReportFilter, Totals, totals};
 use crate::ledger::store::LedgerStoreError;
 use crate::ledger::{Account, CampaignId, Event, Ledger, LedgerError, Receipt, UnixMillis};
 use crate::money::Money;
@@ -48,7 +48,7 @@ pub async fn fund(ledger: &Ledger, campaign: CampaignId, credit: u64) -> Result<
     let mut granted = left.as_nanos().saturating_add(ledger.balance(&Account::Reserved(campaign)).as_nanos());
     if last > 0 {
         let all = ReportFilter { campaign: Some(campaign), to: UnixMillis::MAX, ..ReportFilter::default() };
-        let (client, server) = totals(&ledger.report(&all).await?);
+        let Totals { client, server, .. } = totals(&ledger.report(&all).await?);
         granted = granted.saturating_add(client.spent.as_nanos()).saturating_add(server.spent.as_nanos());
     }
     // A lower limit takes back what is still there, no more.

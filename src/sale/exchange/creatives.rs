@@ -29,16 +29,11 @@ pub struct Creative {
     pub file: Bytes,
     /// Where it came from.
     pub link: Link,
-    /// The advertisement around it, wrappers and all, if it is VAST: of the bid that it was fetched for.
+    /// The advertisement around it, if it is VAST: of the bid that it was fetched for, and without what that bid's own wrapper says.
     pub overlay: Option<Overlay>,
 }
 
 impl Creative {
-    /// Where a click leads, where its markup tells.
-    pub fn click_through(&self) -> Option<&Link> {
-        self.overlay.as_ref()?.click_through.as_ref()
-    }
-
     /// Whose server it came from: what viewers are told when nothing else is known of the advertiser.
     pub fn host(&self) -> &str {
         let (_, rest) = self.link.as_str().split_once("://").unwrap_or_default();

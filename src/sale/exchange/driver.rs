@@ -20,11 +20,11 @@ use crate::auction::bid::LossReason;
 use crate::auction::bidder::openrtb::notices::Displayed;
 use crate::auction::bidder::openrtb::request::auction_id;
 use crate::auction::bidder::openrtb::{Seller, Settings};
-use crate::auction::external::External;
+use crate::auction::external::{External, Links};
 use crate::auction::{Auction, Bid, Offer, Trace};
 use crate::booking::Intake;
 use crate::format::link::Link;
-use crate::ledger::{Account, CampaignId, DisplayClass, Ledger, Settlement, SlotId};
+use crate::ledger::{Account, Attention, CampaignId, DisplayClass, Ledger, SettledLot, Settlement, SlotId};
 use crate::money::Money;
 use crate::{clock, metrics};
 
@@ -62,7 +62,7 @@ struct Inner {
     ledger: Ledger,
     /// For each slot that is sold and not settled, the bidder that each lot is sold to, if one has it. The ledger bounds the
     /// number of slots.
-    sold: Mutex<HashMap<SlotId, Vec<Option<Winner>>>>,
+    sold: Mutex<HashMap<SlotId, Vec<Option<Arc<Winner>>>>>,
 }
 
 /// A bid that was sold to.
@@ -76,17 +76,30 @@ struct Winner {
 }
 
 impl Winner {
-    /// Whom its markup names to be told that it was shown, and what it wraps, if that is at hand.
-    fn impressions(&self) -> Vec<Link> {
-        let mut links = self.external.markup.impressions();
-        let creative = self.partner.creatives().find(self.bid.creative);
-        if let Some(overlay) = creative.as_ref().and_then(|creative| creative.overlay.as_ref())
-            && self.external.markup.is_wrapper()
-        {
-            let wrapped = overlay.impressions.iter().filter(|link| !links.contains(link));
-            links.extend(wrapped.cloned().collect::<Vec<_>>());
+    /// A lot of it is settled: it is told what is owed, and what has become of its advertisement.
+    fn settled(&self, lot: &SettledLot, attention: &Attention) {
+        let Self { partner, auction, bid, external, min_to_win, class } = self;
+        let count = lot.spent.covers(bid.price);
+        if count == 0 || !lot.spent.is_positive() {
+            return;
         }
-        links
+        let displayed = Displayed { count, at: clock::unix_now(), part: 0 };
+        let (told, links) = (partner.told(auction), self.links());
+        let billed = told.billed(bid, external, *min_to_win, displayed);
+        let shown = told.shown(bid, external, *min_to_win, displayed, *class, &links);
+        let attended = told.attended(bid, external, *min_to_win, displayed, *class, attention, &links);
+        let notices = billed.into_iter().chain(shown).chain(attended);
+        notices.for_each(|notice| partner.notifier.tell(notice));
+    }
+
+    /// Where a click leads.
+    fn click_through(&self) -> Option<Link> {
+        let told = self.partner.told(&self.auction);
+        told.click_through(&self.external, clock::unix_now(), &self.links())
+    }
+
+    fn links(&self) -> Links {
+        self.partner.links(self.bid.creative, &self.external)
     }
 }
 
@@ -169,11 +182,6 @@ impl Exchange {
         partner.creatives().find(creative)
     }
 
-    /// A creative that is at hand, whose ever it is: keys are made of the bidder's name too.
-    pub fn creative_of_any(&self, creative: u64) -> Option<Arc<Creative>> {
-        self.0.partners.iter().find_map(|partner| partner.creatives().find(creative))
-    }
-
     /// A slot was decided: bidders are told which of their bids have won and why the others have not. `unsold` says of which traces
     /// nothing came after all, and why their winners have lost.
     pub fn tell(&self, traces: &[Trace], unsold: impl Fn(usize) -> Option<LossReason>) {
@@ -190,28 +198,33 @@ impl Exchange {
 
     /// A slot is sold: whoever of the bidders has won a lot owes for what will be displayed. `places` are the lots' traces.
     pub fn sold(&self, slot: SlotId, traces: &[Trace], places: &[usize]) {
-        let winners: Vec<_> = places.iter().map(|place| self.winner(traces.get(*place)?)).collect();
+        let winner = |place: &usize| self.winner(traces.get(*place)?).map(Arc::new);
+        let winners: Vec<_> = places.iter().map(winner).collect();
         if winners.iter().any(Option::is_some) {
             self.sold_slots().insert(slot, winners);
         }
     }
 
-    /// A slot is settled: bidders are billed for what the ledger has charged, once for each lot.
-    pub fn settle(&self, settlement: &Settlement) {
+    /// Where a click on a lot leads that is sold to a bidder. Not while nobody knows: before it is sold, and after it is settled.
+    pub fn click_through(&self, slot: SlotId, lot: u16) -> Option<Link> {
+        let winner = self.sold_slots().get(&slot)?.get(usize::from(lot))?.clone();
+        winner?.click_through()
+    }
+
+    /// Whether a click on a bid would lead anywhere.
+    pub fn is_clickable(&self, campaign: CampaignId, creative: u64, external: &External) -> bool {
+        let partner = self.0.partners.iter().find(|partner| partner.campaign == campaign);
+        partner.is_some_and(|partner| partner.links(creative, external).click_through.is_some())
+    }
+
+    /// A slot is settled: bidders are billed for what the ledger has charged, once for each lot, and told what attention they got.
+    pub fn settle(&self, settlement: &Settlement, attention: &[Attention]) {
         let Some(winners) = self.sold_slots().remove(&settlement.slot) else { return };
-        for (winner, lot) in winners.into_iter().zip(&settlement.lots) {
-            let Some(winner) = winner else { continue };
-            let Winner { partner, auction, bid, external, min_to_win, class } = &winner;
-            let count = lot.spent.covers(bid.price);
-            if count == 0 || !lot.spent.is_positive() {
-                continue;
+        let attention = attention.iter().copied().chain(std::iter::repeat(Attention::default()));
+        for (winner, (lot, attention)) in winners.iter().zip(settlement.lots.iter().zip(attention)) {
+            if let Some(winner) = winner {
+                winner.settled(lot, &attention);
             }
-            let displayed = Displayed { count, at: clock::unix_now(), part: 0 };
-            let told = partner.told(auction);
-            let billed = told.billed(bid, external, *min_to_win, displayed);
-            let links = winner.impressions();
-            let shown = told.shown(bid, external, *min_to_win, displayed, *class, &links);
-            billed.into_iter().chain(shown).for_each(|notice| partner.notifier.tell(notice));
         }
     }
 
@@ -233,7 +246,7 @@ impl Exchange {
         self.0.partners.iter().find(|partner| *partner.name == *name)
     }
 
-    fn sold_slots(&self) -> MutexGuard<'_, HashMap<SlotId, Vec<Option<Winner>>>> {
+    fn sold_slots(&self) -> MutexGuard<'_, HashMap<SlotId, Vec<Option<Arc<Winner>>>>> {
         self.0.sold.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -47,7 +47,10 @@ pub(super) async fn fetch(client: &Client, intake: &dyn Intake, order: &Order) -
     let (link, overlay) = match &order.markup {
         Markup::Image(image) => (image.link.clone(), None),
         Markup::Vast(document) => {
-            let overlay = resolve(client, document, order, deadline).await?;
+            let mut overlay = resolve(client, document, order, deadline).await?;
+            if order.markup.is_wrapper() {
+                order.markup.links(None).take_out_of(&mut overlay);
+            }
             let link = overlay.resource.clone();
             (link.ok_or_else(|| refused("there is no image"))?, Some(overlay))
         }

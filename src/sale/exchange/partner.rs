@@ -18,6 +18,7 @@ use super::notices::Notifier;
 use crate::auction::bidder::openrtb::notices::Told;
 use crate::auction::bidder::openrtb::{OpenRtb, Seller, Settings};
 use crate::auction::bidder::{Bidder as _, Request, Response};
+use crate::auction::external::{External, Links};
 use crate::auction::{Auction, Offer};
 use crate::booking::Intake;
 use crate::clock;
@@ -121,6 +122,12 @@ impl Partner {
     /// What notices of a sale have in common.
     pub fn told<'a>(&'a self, auction: &'a str) -> Told<'a> {
         Told { auction, currency: &self.seller.currency, agreed: &self.settings.macro_encodings }
+    }
+
+    /// The links of a bid's advertisement, as far as it is at hand.
+    pub fn links(&self, creative: u64, external: &External) -> Links {
+        let creative = self.creatives().find(creative);
+        external.markup.links(creative.as_ref().and_then(|creative| creative.overlay.as_ref()))
     }
 
     pub fn creatives(&self) -> MutexGuard<'_, Creatives> {

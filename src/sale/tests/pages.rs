@@ -60,6 +60,7 @@ fn standing(cue: u64) -> Standing {
         end: duration,
         duration,
         began_at: 0,
+        starts_at: 0,
         deadline: i64::MAX,
         cohorts: Cohorts::group([Cohort::everybody()], 1, 1),
         lots: vec![Some(shown)],

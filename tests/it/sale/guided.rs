@@ -9,7 +9,7 @@ use crate::overlay::stage::{TURN, Wish, ask};
 use crate::support::http::{Body, request};
 use crate::support::{Viewer, in_time};
 
-const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0";
+pub const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0";
 
 /// A stage whose channel is for pages too.
 async fn set() -> Stage {
@@ -130,6 +130,27 @@ async fn a_page_and_the_programme_are_sold_in_one_and_each_viewer_counts_once() 
     assert_eq!(tell(&stage, "POST", &format!("/i/{token}/complete")).await, 403, "too late");
     let counted = stage.server.metrics().await.value("onair_sale_events_total{result=\"counted\"}");
     assert_eq!(counted, 3.0, "a display, that it was viewable, and a click");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_page_saw_counts_though_the_encoders_clock_is_ahead() {
+    let _turn = TURN.lock().await;
+    let stage = Stage::set_ahead(1500, |_| {}).await;
+    stage.operator("PUT", "/api/v1/channels/kitchen/sale", json!({ "delivery": "guided" }), 204).await;
+    stage.campaign("5.00", "10.00", json!({})).await;
+    let mut viewer = Viewer::rtmp(&stage.server, "kitchen").await;
+    let mut page = Page::open(&stage, "").await;
+    let start = viewer.frame().await.dts + 2500;
+    let cue = stage.cue(json!({ "duration_ms": 3000, "start_ns": start * 1_000_000 })).await;
+    let token = page.placement().await["token"].as_str().expect("a token").to_owned();
+    while viewer.frame().await.dts < start + 500 {}
+    assert_eq!(tell(&stage, "POST", &format!("/i/{token}/display")).await, 403, "not yet");
+    for (event, after) in [("display", 1000), ("viewable", 1000), ("midpoint", 1500), ("complete", 3000)] {
+        while viewer.frame().await.dts < start + after {}
+        assert_eq!(tell(&stage, "POST", &format!("/i/{token}/{event}")).await, 204, "{event}");
+    }
+    let settled = stage.settled(&cue, std::slice::from_mut(&mut viewer)).await;
+    assert_eq!(settled["settled"]["spent"], PRICE, "{settled}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

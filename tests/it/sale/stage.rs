@@ -30,6 +30,11 @@ pub struct Stage {
 impl Stage {
     /// With changed settings; the broadcast is on the air.
     pub async fn set(change: impl FnOnce(&mut onair::config::Config)) -> Self {
+        Self::set_ahead(0, change).await
+    }
+
+    /// The same with an encoder whose clock is so many milliseconds ahead from its first frame on.
+    pub async fn set_ahead(lead: u32, change: impl FnOnce(&mut onair::config::Config)) -> Self {
         let server = server(|config| {
             config.cues.gap = Duration::from_millis(500);
             // So that slots are settled while a test waits for it.
@@ -39,7 +44,7 @@ impl Stage {
         })
         .await;
         let channel = server.channel("kitchen").await;
-        let say = broadcast(&server, &channel).await;
+        let say = broadcast(&server, &channel, lead).await;
         server.until_tracks(&channel.name, 2).await;
         Self { server, channel, say }
     }
@@ -166,14 +171,14 @@ impl Stage {
 }
 
 /// Puts a recording on the air in real time, over and over, for as long as the runtime lives.
-async fn broadcast(server: &Server, channel: &Channel) -> mpsc::Sender<Vec<Amf>> {
+async fn broadcast(server: &Server, channel: &Channel, lead: u32) -> mpsc::Sender<Vec<Amf>> {
     let mut encoder = Encoder::publish(server.rtmp, &channel.key).await;
     let (say, mut said) = mpsc::channel::<Vec<Amf>>(8);
     tokio::spawn(async move {
         let begun = clock::monotonic();
         for round in 0.. {
             for tag in Fixture::read(RECORDING).later(PERIOD * round).tags {
-                let due = begun + Duration::from_millis(tag.timestamp_ms.into());
+                let due = begun + Duration::from_millis(tag.timestamp_ms.saturating_sub(lead).into());
                 loop {
                     tokio::select! {
                         () = sleep_until(due.into()) => break,

@@ -34,8 +34,6 @@ export interface Picture {
   watchProgram(): void
   /** The media time of a frame that is on the screen; null while unknown, or while it is not the source's. */
   timeOf(frame: ShownFrame, near: number, beganAt: number | null): SourceTime | null
-  /** The server's wall clock, Unix ms; null while unknown. */
-  serverNow(): number | null
 }
 
 /** What is on the screen. */
@@ -199,8 +197,6 @@ export class Guided {
     }
     const [oldest] = this.#meters.keys()
     if (this.#meters.size > MAX_METERS && oldest !== undefined) this.#meters.delete(oldest)
-    const now = this.#picture.serverNow()
-    if (now !== null) this.#known.forget(now)
     this.#changed()
   }
 

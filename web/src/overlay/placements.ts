@@ -12,7 +12,7 @@ export interface SourceTime {
 /** Overlays that are remembered, and ids of those that the viewer has done with. */
 const MAX_PLACEMENTS = 32
 const MAX_DONE = 256
-/** An overlay is forgotten so long after its end: viewers are behind, ms. */
+/** An overlay is forgotten when the next one begins so long after its end: viewers are behind, ms. */
 const KEEP_MS = 120_000
 
 interface Entry {
@@ -38,9 +38,10 @@ export class Placements {
     const known = this.#entries.get(placement.id)
     if (known) known.doubtful = false
     if (known && known.placement.revision >= placement.revision) return false
-    // Media time has begun again: what belongs to the broadcast before can never come.
     for (const [id, { placement: other }] of this.#entries) {
-      if (other.beganAt !== placement.beganAt) this.#entries.delete(id)
+      // Media time has begun again: what belongs to the broadcast before can never come.
+      const isOfAnother = other.beganAt !== placement.beganAt
+      if (isOfAnother || other.endMs + KEEP_MS < placement.startMs) this.#entries.delete(id)
     }
     this.#entries.set(placement.id, {
       placement,
@@ -72,13 +73,6 @@ export class Placements {
   /** What has not been told again was withdrawn while the line was down. */
   settle(): void {
     for (const [id, { doubtful }] of this.#entries) if (doubtful) this.#entries.delete(id)
-  }
-
-  /** Forgets what is over for everybody. @param now the server's wall clock, Unix ms. */
-  forget(now: number): void {
-    for (const [id, { placement }] of this.#entries) {
-      if (placement.beganAt !== null && placement.beganAt + placement.endMs + KEEP_MS < now) this.#entries.delete(id)
-    }
   }
 
   /** How long it was to be when it was first told, ms. */

@@ -51,25 +51,32 @@ export class GuidedVisit {
   readonly visit: Visit
   /** What the server took: the last part of the address. */
   readonly told: string[]
+  /** What the server did not count. */
+  readonly refused: string[]
   /** Requests for the stream: protocol and feed. */
   readonly streams: string[]
   /** The WebRTC session that was made last. */
   readonly #whep: { location: string | null }
 
-  private constructor(visit: Visit, told: string[], streams: string[], whep: { location: string | null }) {
+  private constructor(visit: Visit, told: string[], refused: string[], streams: string[], whep: { location: string | null }) {
     this.visit = visit
     this.told = told
+    this.refused = refused
     this.streams = streams
     this.#whep = whep
   }
 
   /** A viewer of a channel whose picture plays. */
   static async open(browser: Browser, url: string, { hls = false, options = { ...DESKTOP, ...PERSON }, prepare }: Options = {}): Promise<GuidedVisit> {
-    const [told, streams, whep]: [string[], string[], { location: string | null }] = [[], [], { location: null }]
+    const [told, refused, streams, whep]: [string[], string[], string[], { location: string | null }] = [[], [], [], { location: null }]
     const visit = await Visit.open(browser, url, options, async (page) => {
       page.on('response', (response) => {
         const { pathname } = new URL(response.url())
-        if (pathname.startsWith('/i/') && response.status() === 204) told.push(pathname.split('/').at(-1) ?? '')
+        if (pathname.startsWith('/i/')) {
+          const event = pathname.split('/').at(-1) ?? ''
+          if (response.status() === 204) told.push(event)
+          else if (response.status() === 403) refused.push(event)
+        }
         if (/^\/whep\/[^/]+$/.test(pathname)) whep.location = response.headers()['location'] ?? null
       })
       page.on('request', (request) => {
@@ -81,7 +88,7 @@ export class GuidedVisit {
       if (hls) await page.addInitScript('delete globalThis.RTCPeerConnection')
       await prepare?.(page)
     })
-    const viewer = new GuidedVisit(visit, told, streams, whep)
+    const viewer = new GuidedVisit(visit, told, refused, streams, whep)
     await viewer.plays(hls ? 'LL-HLS' : 'WebRTC')
     return viewer
   }
@@ -111,7 +118,9 @@ export class GuidedVisit {
 
   /** Waits until the server has taken something that the page told. */
   async tells(what: string): Promise<void> {
-    await eventually(`${what} is told; so far ${this.told.join(' ') || 'nothing'} was`, PATIENCE_MS, async () => this.told.includes(what))
+    const { told, refused } = this
+    const failure = () => `${what} is told; so far was [${told.join(' ')}], and refused was [${refused.join(' ')}]`
+    await eventually(failure, PATIENCE_MS, async () => told.includes(what))
   }
 
   /** Whether the middle of the picture's lower edge has this colour. */
@@ -174,6 +183,7 @@ export class GuidedVisit {
 
   async close(): Promise<void> {
     const [display, viewable] = ['display', 'viewable'].map((what) => this.told.indexOf(what))
+    assert.deepEqual(this.refused, [], 'what was seen counts')
     assert.ok(viewable === -1 || (display !== -1 && display! < viewable!), `viewable before display: ${this.told.join(' ')}`)
     await this.visit.close()
   }

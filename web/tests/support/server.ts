@@ -25,7 +25,7 @@ export const hasMediaWorker = existsSync(join(dirname(serverProgram()), 'onair-w
 
 /** Waits until `check` gives something, or fails with `what` after `timeout` ms. */
 export async function eventually<T>(
-  what: string,
+  what: string | (() => string),
   timeout: number,
   check: () => Promise<T | null | undefined | false>,
 ): Promise<T> {
@@ -33,7 +33,7 @@ export async function eventually<T>(
   for (;;) {
     const value = await check()
     if (value) return value
-    if (Date.now() > end) throw new Error(`not within ${timeout} ms: ${what}`)
+    if (Date.now() > end) throw new Error(`not within ${timeout} ms: ${typeof what === 'string' ? what : what()}`)
     await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS))
   }
 }

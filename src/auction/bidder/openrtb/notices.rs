@@ -9,9 +9,10 @@ use std::collections::BTreeSet;
 use super::macros::{Encoding, Values};
 use crate::auction::bid::{Bid, LossReason};
 use crate::auction::decide::{BidPlace, Trace};
-use crate::auction::external::{External, Refused};
+use crate::auction::external::{External, Links, Refused};
 use crate::format::link::Link;
-use crate::ledger::DisplayClass;
+use crate::format::vast;
+use crate::ledger::{Attention, AttentionKind, DisplayClass};
 use crate::money::Money;
 
 /// A call that is to be made.
@@ -34,6 +35,8 @@ pub enum NoticeKind {
     Billed,
     /// `Impression` of a VAST document, or an image's beacon.
     Shown,
+    /// The attention that it got: other events of a VAST document.
+    Attended,
     /// `lurl`.
     Lost,
     /// An error beacon of a VAST document.
@@ -115,30 +118,66 @@ impl Told<'_> {
         min_to_win: Money,
         displayed: Displayed,
         class: DisplayClass,
-        links: &[Link],
+        links: &Links,
     ) -> Vec<Notice> {
         let values = Values {
             multiplier: Some(displayed.count),
             shown_at: Some(displayed.at),
             ..self.winner_values(external, bid.price, min_to_win)
         };
-        let cache_buster = crate::random::mix(displayed.at.unsigned_abs());
-        let mut vast = crate::format::vast::Macros::new(displayed.at, cache_buster as u32);
-        vast.set(
-            "SERVERSIDE",
-            match class {
-                // The server speaks for pages that have drawn it, or on its own for what it has drawn itself.
-                DisplayClass::Client => "1",
-                DisplayClass::Server => "2",
-            },
-        );
+        let vast = macros(displayed.at, class);
         let means_money = external.notices.billed.is_none();
         let notice = |(at, link): (usize, &Link)| {
-            let link = Link::parse(&vast.apply(&values.apply(link.as_str(), self.agreed))).ok()?;
             let key = means_money.then(|| format!("{}/{}/{}/{at}", self.auction, bid.id, displayed.part));
+            let link = self.filled(link, &values, &vast)?;
             Some(Notice { kind: NoticeKind::Shown, link, idempotency_key: key })
         };
-        links.iter().enumerate().filter_map(notice).collect()
+        links.impressions.iter().enumerate().filter_map(notice).collect()
+    }
+
+    /// The attention that the winner got: its markup's other links are told, each once with how often that was so, and not at all of what
+    /// never was.
+    pub fn attended(
+        &self,
+        bid: &Bid,
+        external: &External,
+        min_to_win: Money,
+        displayed: Displayed,
+        class: DisplayClass,
+        attention: &Attention,
+        links: &Links,
+    ) -> Vec<Notice> {
+        let vast = macros(displayed.at, class);
+        let viewable = links.viewable.iter().map(|link| (attention.of(AttentionKind::Viewable), link));
+        let clicks = links.clicks.iter().map(|link| (attention.of(AttentionKind::Click), link));
+        let events = links.tracking.iter().map(|(event, link)| {
+            let count = match event.as_str() {
+                "creativeView" | "start" => displayed.count.into(),
+                "firstQuartile" => attention.of(AttentionKind::FirstQuartile),
+                "midpoint" => attention.of(AttentionKind::Midpoint),
+                "thirdQuartile" => attention.of(AttentionKind::ThirdQuartile),
+                "complete" => attention.of(AttentionKind::Complete),
+                "close" | "closeLinear" => attention.of(AttentionKind::Close),
+                _ => 0,
+            };
+            (count, link)
+        });
+        let notice = |(count, link): (u64, &Link)| {
+            let values = Values {
+                multiplier: Some(u32::try_from(count).unwrap_or(u32::MAX)),
+                shown_at: Some(displayed.at),
+                ..self.winner_values(external, bid.price, min_to_win)
+            };
+            let link = self.filled(link, &values, &vast)?;
+            Some(Notice { kind: NoticeKind::Attended, link, idempotency_key: None })
+        };
+        viewable.chain(clicks).chain(events).filter(|(count, _)| *count > 0).filter_map(notice).collect()
+    }
+
+    /// Where a click on the winner leads, at this moment in Unix milliseconds. The viewer follows it himself, and is told no price.
+    pub fn click_through(&self, external: &External, at: i64, links: &Links) -> Option<Link> {
+        let macros = macros(at, DisplayClass::Client);
+        self.filled(links.click_through.as_ref()?, &self.values(external), &macros)
     }
 
     /// The bid has lost. The winner's price is told, nothing else of it.
@@ -158,10 +197,10 @@ impl Told<'_> {
         };
         let lost = self.notice(NoticeKind::Lost, refused.lost.as_ref(), &values);
         let (code, beacons) = refused.vast.as_ref().map_or((0, &[][..]), |(code, links)| (*code, links));
-        let mut vast = crate::format::vast::Macros::default();
+        let mut vast = vast::Macros::default();
         vast.set("ERRORCODE", code.to_string());
         let beacons = beacons.iter().filter_map(|link| {
-            let link = Link::parse(&vast.apply(&values.apply(link.as_str(), self.agreed))).ok()?;
+            let link = self.filled(link, &values, &vast)?;
             Some(Notice { kind: NoticeKind::VastError, link, idempotency_key: None })
         });
         lost.into_iter().chain(beacons).collect()
@@ -187,8 +226,28 @@ impl Told<'_> {
         notices
     }
 
+    /// A link of markup with its macros replaced, both kinds of them.
+    fn filled(&self, link: &Link, values: &Values, vast: &vast::Macros) -> Option<Link> {
+        Link::parse(&vast.apply(&values.apply(link.as_str(), self.agreed))).ok()
+    }
+
     fn notice(&self, kind: NoticeKind, link: Option<&Link>, values: &Values) -> Option<Notice> {
         let link = Link::parse(&values.apply(link?.as_str(), self.agreed)).ok()?;
         Some(Notice { kind, link, idempotency_key: None })
     }
+}
+
+/// What macros of VAST stand for in links of a winner.
+fn macros(at: i64, class: DisplayClass) -> vast::Macros {
+    let cache_buster = crate::random::mix(at.unsigned_abs());
+    let mut macros = vast::Macros::new(at, cache_buster as u32);
+    macros.set(
+        "SERVERSIDE",
+        match class {
+            // The server speaks for pages that have drawn it, or on its own for what it has drawn itself.
+            DisplayClass::Client => "1",
+            DisplayClass::Server => "2",
+        },
+    );
+    macros
 }

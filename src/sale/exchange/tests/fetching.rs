@@ -33,7 +33,8 @@ fn inline(link: &str) -> String {
         "<VAST version='4.2'><Ad><InLine><AdSystem>s</AdSystem><AdTitle>t</AdTitle>\
          <Impression>https://t.example/inline</Impression><Creatives><Creative><NonLinearAds>\
          <NonLinear width='1920' height='324'><StaticResource creativeType='image/png'>{link}</StaticResource>\
-         </NonLinear></NonLinearAds></Creative></Creatives></InLine></Ad></VAST>"
+         <NonLinearClickThrough>https://brand.example/</NonLinearClickThrough></NonLinear></NonLinearAds></Creative>\
+         </Creatives></InLine></Ad></VAST>"
     )
 }
 
@@ -134,11 +135,19 @@ async fn names_that_resolve_into_this_machine_are_not_connected_to() {
 async fn wrappers_are_followed_within_bounds_and_everybody_is_told() {
     let lab = Lab::open(answer).await;
     let at = |host: &str, path: &str| lab.link(host, &format!("{path}/{}", lab.port)).to_string();
-    for first in [wrapper(&at("tag", "/inline")), wrapper(&at("tag", "/wrapped"))] {
-        let creative = fetched(&lab, Markup::Vast(first.into())).await.unwrap();
-        let impressions = creative.overlay.unwrap().impressions;
-        assert_eq!((&creative.file[..], impressions[0].as_str()), (PNG, "https://t.example/inline"));
-        assert!(impressions.len() >= 2 && impressions[1].as_str() == "https://t.example/wrapper");
+    // Of the bid that it is fetched for it keeps nothing: the next one names others.
+    let of_bid = |path: &str, bid: u8| {
+        let own = format!("<Impression>https://t.example/bid/{bid}</Impression></Wrapper>");
+        Markup::Vast(wrapper(&at("tag", path)).replace("</Wrapper>", &own).into())
+    };
+    for (path, wrapped) in [("/inline", &[][..]), ("/wrapped", &["https://t.example/wrapper"])] {
+        let creative = fetched(&lab, of_bid(path, 1)).await.unwrap();
+        assert_eq!(&creative.file[..], PNG);
+        let links = of_bid(path, 2).links(creative.overlay.as_ref());
+        let told: Vec<&str> = links.impressions.iter().map(|link| link.as_str()).collect();
+        let own = ["https://t.example/wrapper", "https://t.example/bid/2", "https://t.example/inline"];
+        assert_eq!(told, own, "{wrapped:?} is told once");
+        assert_eq!(links.click_through.unwrap().as_str(), "https://brand.example/");
     }
     let beer = fetched(&lab, Markup::Vast(wrapper(&at("tag", "/beer")).into())).await.unwrap();
     assert_eq!(beer.overlay.unwrap().categories, ["IAB7-39"]);

@@ -63,8 +63,8 @@ async fn bidders_are_told_and_billed_once_for_what_was_displayed() {
     let spent = price.checked_times(7).unwrap();
     let lot = SettledLot { campaign: account("better"), reserved: price.checked_times(120).unwrap(), spent };
     let settlement = Settlement { slot: SlotId(9), lots: vec![lot] };
-    exchange.settle(&settlement);
-    exchange.settle(&settlement);
+    exchange.settle(&settlement, &[]);
+    exchange.settle(&settlement, &[]);
     let told = lab.until_asked("tag", 5).await;
     let bills: Vec<_> = told.iter().filter(|told| told.path.contains("/bill")).collect();
     assert_eq!(bills.len(), 3, "two were lost");
@@ -77,8 +77,8 @@ async fn bidders_are_told_and_billed_once_for_what_was_displayed() {
     // Nothing was displayed, or it was not theirs: nothing is owed. What is told next shows that nothing was told before.
     exchange.sold(SlotId(10), &traces, &[0]);
     let nothing = SettledLot { spent: Default::default(), ..lot };
-    exchange.settle(&Settlement { slot: SlotId(10), lots: vec![nothing] });
-    exchange.settle(&Settlement { slot: SlotId(11), lots: vec![lot] });
+    exchange.settle(&Settlement { slot: SlotId(10), lots: vec![nothing] }, &[]);
+    exchange.settle(&Settlement { slot: SlotId(11), lots: vec![lot] }, &[]);
     exchange.tell(&traces, |_| None);
     let told = lab.until_asked("tag", 7).await;
     assert_eq!(told.iter().filter(|told| told.path.contains("/bill")).count(), 3);

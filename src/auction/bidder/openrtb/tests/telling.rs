@@ -7,6 +7,7 @@ use super::notices::{Displayed, Notice, NoticeKind, Told};
 use super::*;
 use crate::auction::Trace;
 use crate::auction::bid::LossReason;
+use crate::ledger::{Attention, AttentionKind};
 
 fn told(agreed: &BTreeSet<Encoding>) -> Told<'_> {
     Told { auction: "a-1", currency: "USD", agreed }
@@ -102,7 +103,7 @@ fn who_has_no_bill_is_told_of_impressions_until_that_is_taken() {
         })]);
         let (bid, external) = (&decided.offers[1].bids[0], &decided.offers[1].external[0]);
         let displayed = Displayed { count: 987, at: 1_764_090_001_000, part: 0 };
-        let links = external.markup.impressions();
+        let links = external.markup.links(None);
         let (agreed, to_win) = (BTreeSet::new(), decided.decision.min_to_win);
         told(&agreed).shown(bid, external, to_win, displayed, DisplayClass::Client, &links)
     };
@@ -112,6 +113,48 @@ fn who_has_no_bill_is_told_of_impressions_until_that_is_taken() {
     assert_eq!((with.len(), with[0].kind, &with[0].idempotency_key), (1, NoticeKind::Shown, &None));
     assert_eq!(without[0].link, with[0].link);
     assert_eq!(without[0].idempotency_key.as_deref(), Some("a-1/b1/0/0"));
+}
+
+#[test]
+fn what_viewers_made_of_an_overlay_is_told_once_with_how_many() {
+    let event = |name: &str| {
+        format!("<Tracking event='{name}'>https://t.example/{name}?n=${{AUCTION_MULTIPLIER}}</Tracking>")
+    };
+    let events: String =
+        ["start", "creativeView", "midpoint", "complete", "close", "skip"].map(event).concat();
+    let vast = VAST
+        .replace("<Creatives>", "<ViewableImpression><Viewable>https://t.example/seen?n=${AUCTION_MULTIPLIER}\
+            </Viewable></ViewableImpression><Creatives>")
+        .replace("<NonLinearAds>", &format!("<NonLinearAds><TrackingEvents>{events}</TrackingEvents>"))
+        .replace("</NonLinear>", "<NonLinearClickThrough>https://brand.example/?b=${AUCTION_BID_ID}&amp;p=${AUCTION_PRICE}\
+            </NonLinearClickThrough><NonLinearClickTracking>https://t.example/click?n=${AUCTION_MULTIPLIER}&amp;p=${AUCTION_PRICE}\
+            </NonLinearClickTracking></NonLinear>");
+    let decided = trace(&[changed(|bid| bid["adm"] = json!(vast))]);
+    let (bid, external) = (&decided.offers[1].bids[0], &decided.offers[1].external[0]);
+    let named = external.markup.links(None);
+    let displayed = Displayed { count: 987, at: 1_764_090_001_000, part: 0 };
+    let (agreed, to_win) = (BTreeSet::new(), decided.decision.min_to_win);
+    let told = |counts: &[(AttentionKind, u64)]| {
+        let mut attention = Attention::default();
+        counts.iter().for_each(|(kind, count)| attention.count(*kind, *count));
+        let class = DisplayClass::Client;
+        let notices = told(&agreed).attended(bid, external, to_win, displayed, class, &attention, &named);
+        assert!(notices.iter().all(|notice| notice.idempotency_key.is_none()), "it means no money");
+        notices.into_iter().map(|notice| notice.link.to_string()).collect::<Vec<_>>()
+    };
+    let seen = [
+        (AttentionKind::Viewable, 900),
+        (AttentionKind::Midpoint, 500),
+        (AttentionKind::Close, 3),
+        (AttentionKind::Click, 2),
+    ];
+    let expected =
+        ["seen?n=900", "click?n=2&p=6.5", "start?n=987", "creativeView?n=987", "midpoint?n=500", "close?n=3"];
+    assert_eq!(told(&seen), expected.map(|link| format!("https://t.example/{link}")));
+    let expected = ["start?n=987", "creativeView?n=987"].map(|link| format!("https://t.example/{link}"));
+    assert_eq!(told(&[]), expected, "and what never was is not told");
+    let leads = self::told(&agreed).click_through(external, 0, &named).unwrap();
+    assert_eq!(leads.as_str(), "https://brand.example/?b=r1&p=", "a viewer is told no price");
 }
 
 #[test]
