@@ -18,6 +18,7 @@ import {
 } from './support/guided.ts'
 import { ADVERTISER, CLICK_URL, FORMATS, Sale, type Cue } from './support/sale.ts'
 import { png } from './support/png.ts'
+import { Tabs } from './support/tabs.ts'
 import { Broadcaster, Server, eventually, hasMediaWorker } from './support/server.ts'
 
 /** No part of the clips has this colour. */
@@ -217,19 +218,24 @@ test('it says that it is an ad, leads to the advertiser, and can be closed after
   assert.deepEqual(viewer.visit.complaints, [])
 })
 
-test('a hidden page bills nothing', { skip }, async (context) => {
+test('a page in a hidden tab bills nothing', { skip }, async (context) => {
   const before = await sale.displays()
-  const viewer = await enter(context, 'porch')
-  await viewer.setVisibility('hidden')
+  const tabs = await Tabs.of(browser)
+  context.after(() => tabs.close())
+  const tab = await tabs.open(`${server.url}/porch`, PERSON.userAgent)
+  const has = (what: string, expression: string) => eventually(what, PATIENCE_MS, () => tab.evaluate<boolean>(expression))
+  await has('it plays', "document.querySelector('[data-testid=route]')?.textContent.startsWith('WebRTC') ?? false")
+  await tabs.open('about:blank', PERSON.userAgent)
+  await has('it is hidden', "document.visibilityState === 'hidden'")
+  const told = "performance.getEntriesByType('resource').map(({ name }) => name).filter((name) => name.includes('/i/'))"
   const [unseen, seen] = await sale.announce('porch', [{ duration: 3000 }, { duration: 20_000 }])
-  await viewer.comes()
-  await isOver(unseen!)
-  assert.deepEqual(viewer.told, [])
+  assert.deepEqual((await isOver(unseen!)).outcome, { what: 'completed' }, 'it was sold')
+  assert.deepEqual(await tab.evaluate<string[]>(told), [])
   assert.deepEqual(await sale.displays(), before)
-  await viewer.setVisibility('visible')
-  await viewer.tells('display')
+  await tab.show()
+  await has('what it shows now is told', `${told}.some((name) => name.endsWith('/display'))`)
   await sale.withdraw(seen!)
-  await viewer.goes()
+  await has('it has gone', "document.querySelector('[data-testid=overlay].on') === null")
   assert.deepEqual(await sale.displays(), { ...before, client: before.client + 1 }, 'of the slot that was seen')
 })
 

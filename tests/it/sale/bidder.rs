@@ -229,6 +229,8 @@ async fn pages_lead_to_what_a_bidder_sells_and_it_is_told_what_they_made_of_it()
             told(token, "viewable").await;
         }
         told(&tokens[0], "midpoint").await;
+        // Sooner than anybody clicks it would not count.
+        while viewer.frame().await.dts < start + 1700 {}
         let path = format!("/c/{}", tokens[0]);
         let agent = [("user-agent", BROWSER)];
         let click = request(stage.server.http, "GET", &path, &agent, b"").await;

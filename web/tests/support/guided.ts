@@ -142,14 +142,6 @@ export class GuidedVisit {
     assert.equal(status, 200)
   }
 
-  /** What the page says of itself: whether anybody sees it. */
-  async setVisibility(state: 'visible' | 'hidden'): Promise<void> {
-    await this.page.evaluate((value) => {
-      Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => value })
-      document.dispatchEvent(new Event('visibilitychange'))
-    }, state)
-  }
-
   /** From now on notes of each frame its number, and whether an overlay is painted along with it. */
   async record(code: Code): Promise<void> {
     await this.page.evaluate(({ left, pitch, top }) => {
