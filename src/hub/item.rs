@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::media::{Cue, Frame, TimedMetadata, Track};
+use crate::media::{Cue, Frame, Track};
 
 /// What a subscriber receives.
 #[derive(Clone, Debug)]
@@ -14,8 +14,6 @@ pub enum Item {
     Frame(Frame),
     /// A cue is announced, updated or withdrawn.
     Cue(Cue),
-    /// Metadata for players.
-    Metadata(TimedMetadata),
     /// So many items were missed; tracks and cues that stand follow, then the newest keyframe.
     Lagged(u64),
     /// The publisher went away; another may come.

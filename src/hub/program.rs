@@ -111,7 +111,6 @@ pub(super) fn write(standing: &mut Standing, feed: &Feed<Item, Arc<Preamble>>, i
             feed.push(standing.other(item));
             standing.forget();
         }
-        Item::Metadata(_) => feed.push(standing.other(item)),
         Item::Interrupted => {
             feed.push(standing.other(item));
             feed.wake();

@@ -67,7 +67,6 @@ fn shorthand(batch: &[Item]) -> String {
         Item::Frame(frame) if frame.track == VIDEO => format!("V{}", frame.dts.as_millis()),
         Item::Frame(frame) => format!("A{}", frame.dts.as_millis()),
         Item::Cue(cue) => format!("C{}", cue.id),
-        Item::Metadata(_) => "M".to_owned(),
         Item::Lagged(_) => "L".to_owned(),
         Item::Interrupted => "I".to_owned(),
         Item::Ended => "E".to_owned(),

@@ -1,11 +1,10 @@
-//! The words every part of the server shares: media time, tracks, frames, cues, metadata, signals, names.
+//! The words every part of the server shares: media time, tracks, frames, cues, signals, names.
 //!
 //! Nothing here knows a protocol, a container or a codec's bits; everything above speaks in these types.
 
 mod cohort;
 mod cue;
 mod frame;
-mod metadata;
 mod name;
 mod overlay;
 mod signal;
@@ -15,7 +14,6 @@ mod track;
 pub use cohort::{About, Code, Cohort, Device, InvalidCode};
 pub use cue::{Cue, CueId, CueOrigin, CueState};
 pub use frame::Frame;
-pub use metadata::TimedMetadata;
 pub use name::{ChannelName, InvalidName};
 pub use overlay::OverlayFormat;
 pub use signal::Signal;

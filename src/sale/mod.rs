@@ -14,7 +14,9 @@
 //! | `charges` | displays on their way into the ledger |
 //! | [`variants`] | ≈ which group of a programme's viewers gets which variant of it |
 //! | `audience` | who can be shown something at a cue |
-//! | `decision` | a slot's auction: who is asked, what is reserved, what may be shown |
+//! | `decision` | a slot's auction, from the audience to what may be shown |
+//! | `asking` | what is asked of everybody who may buy |
+//! | `showing` | what is shown of what was sold |
 //! | `guided`, `pages` | pages that draw overlays themselves: what each is told, over `/events/CHANNEL` |
 //! | `tracking` | the same for players that ask again and again, as they do of AWS Elemental MediaTailor |
 //! | `notices` | what is burned in by hand, for those pages |
@@ -24,6 +26,7 @@
 //! A slot goes: cue bus → announced in the broadcast → time and audience taken → auction → trace kept and money
 //! reserved, both durable → overlay on the exact frame → displays charged as they happen → settled by the ledger.
 
+mod asking;
 mod audience;
 mod beacons;
 mod charges;
@@ -42,6 +45,7 @@ mod pages;
 pub mod record;
 mod records;
 mod server;
+mod showing;
 pub mod slots;
 mod start;
 pub mod store;

@@ -65,7 +65,7 @@ impl Leave {
             Item::Frame(frame) => self.sealed || Some(frame.track) == video,
             Item::Track(track) => self.sealed || track.kind() == Kind::Video,
             Item::Lagged(_) | Item::Interrupted | Item::Ended => true,
-            Item::Cue(_) | Item::Metadata(_) => self.sealed,
+            Item::Cue(_) => self.sealed,
         }
     }
 
@@ -116,7 +116,7 @@ impl Splicer {
             Item::Track(track) => self.track(track, now),
             Item::Lagged(_) | Item::Interrupted => self.interruption(item, now),
             Item::Ended => self.end(now),
-            Item::Frame(_) | Item::Cue(_) | Item::Metadata(_) => self.route(item),
+            Item::Frame(_) | Item::Cue(_) => self.route(item),
         }
     }
 

@@ -171,7 +171,6 @@ fn give(packager: &mut Packager, item: Item) {
         Item::Cue(cue) => packager.cue(cue),
         Item::Lagged(_) | Item::Interrupted => packager.interrupted(),
         Item::Ended => packager.ended(),
-        Item::Metadata(_) => {}
     }
 }
 
