@@ -19,6 +19,9 @@ pub struct Context {
     /// When it begins; 0 where that is not known, as of what was decided before that was kept.
     #[serde(default)]
     pub starts_at: UnixMillis,
+    /// When the last display may be told that counts.
+    #[serde(default)]
+    pub counts_until: UnixMillis,
     /// How the overlay and the picture share the screen.
     pub format: OverlayFormat,
     /// How long it is shown.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bid::{Bid, FILL_IN, LossReason, MAX_BIDS, Offer};
 use super::context::Auction;
+use super::external::Markup;
 use crate::ledger::Lot;
 use crate::money::Money;
 use crate::random::mix;
@@ -60,6 +61,19 @@ impl Trace {
     pub fn of(auction: Auction, offers: Vec<Offer>) -> Self {
         let decision = decide(&auction, &offers);
         Self { auction, offers, decision }
+    }
+
+    /// The same without what losers would have shown: deciding again takes none of it, and it may be long.
+    pub fn to_keep(&self) -> Self {
+        let mut kept = self.clone();
+        for (place, offer) in kept.offers.iter_mut().enumerate() {
+            for (bid, external) in offer.external.iter_mut().enumerate() {
+                if self.decision.winner != Some(BidPlace { offer: place, bid }) {
+                    external.markup = Markup::Vast(Arc::from(""));
+                }
+            }
+        }
+        kept
     }
 
     /// Whether deciding again comes to the same.

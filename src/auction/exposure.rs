@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::bid::PassReason;
 use super::campaign::{Campaign, CapScope, MAX_WINDOW_MS};
-use crate::ledger::{CampaignId, SessionId, UnixMillis};
+use crate::ledger::{CampaignId, SessionId, SlotId, UnixMillis};
 use crate::media::ChannelName;
 
 /// Viewers and programmes that are remembered, by default.
@@ -48,6 +48,8 @@ enum Key {
 struct Exposure {
     at: UnixMillis,
     campaign: CampaignId,
+    /// In a channel, all that is seen of a campaign in one slot is one exposure, to however many it is shown, and in whichever way.
+    slot: SlotId,
     /// What it competes in, and how long it wants to be alone.
     separation: Option<Arc<(BTreeSet<Arc<str>>, i64)>>,
 }
@@ -72,12 +74,13 @@ impl Exposures {
         self.window = self.window.max(windows.max().unwrap_or(0)).min(MAX_WINDOW_MS);
     }
 
-    /// Why a campaign must not be shown to somebody in a channel, if it must not.
+    /// Why a campaign must not be shown to somebody in a channel, if it must not; in a slot, once that is sold.
     pub fn refusal(
         &self,
         campaign: &Campaign,
         channel: &ChannelName,
         subject: &Subject,
+        slot: Option<SlotId>,
         now: UnixMillis,
     ) -> Option<PassReason> {
         let of_channel = Key::Channel(channel.clone());
@@ -91,8 +94,15 @@ impl Exposures {
                 CapScope::Viewer => &of_subject,
                 CapScope::Channel => &of_channel,
             };
-            let shown = self.within(key, cap.window_ms, now).filter(|one| one.campaign == campaign.id);
-            if shown.count() >= cap.count as usize || !self.has_room(key) {
+            let mut shown = self.within(key, cap.window_ms, now).filter(|one| one.campaign == campaign.id);
+            let is_in_slot = |one: &Exposure| cap.scope == CapScope::Channel && Some(one.slot) == slot;
+            if shown.clone().any(is_in_slot) {
+                continue;
+            }
+            if shown.nth(cap.count.saturating_sub(1) as usize).is_some()
+                || cap.count == 0
+                || !self.has_room(key)
+            {
                 return Some(PassReason::Capped);
             }
         }
@@ -112,21 +122,32 @@ impl Exposures {
         (seen || may_be_seen || !self.has_room(&of_subject)).then_some(PassReason::Separated)
     }
 
-    /// Grants a display: to be told before it is shown.
-    pub fn record(&mut self, campaign: &Campaign, channel: &ChannelName, subject: Subject, at: UnixMillis) {
-        self.record_for(campaign, subject, at);
-        self.record_in(campaign, channel, at);
+    /// Grants a display in a slot: to be told before it is shown.
+    pub fn record(
+        &mut self,
+        campaign: &Campaign,
+        channel: &ChannelName,
+        subject: Subject,
+        slot: SlotId,
+        at: UnixMillis,
+    ) {
+        self.record_for(campaign, subject, slot, at);
+        self.record_in(campaign, channel, slot, at);
     }
 
-    fn record_for(&mut self, campaign: &Campaign, subject: Subject, at: UnixMillis) {
+    fn record_for(&mut self, campaign: &Campaign, subject: Subject, slot: SlotId, at: UnixMillis) {
         if has_cap(campaign, CapScope::Viewer) || campaign.separation.is_some() {
-            self.of.entry(Key::Subject(subject)).or_default().push_back(exposure(campaign, at));
+            self.of.entry(Key::Subject(subject)).or_default().push_back(exposure(campaign, slot, at));
         }
     }
 
-    fn record_in(&mut self, campaign: &Campaign, channel: &ChannelName, at: UnixMillis) {
-        if has_cap(campaign, CapScope::Channel) {
-            self.of.entry(Key::Channel(channel.clone())).or_default().push_back(exposure(campaign, at));
+    fn record_in(&mut self, campaign: &Campaign, channel: &ChannelName, slot: SlotId, at: UnixMillis) {
+        if !has_cap(campaign, CapScope::Channel) {
+            return;
+        }
+        let seen = self.of.entry(Key::Channel(channel.clone())).or_default();
+        if !seen.iter().rev().any(|one| one.campaign == campaign.id && one.slot == slot) {
+            seen.push_back(exposure(campaign, slot, at));
         }
     }
 
@@ -136,17 +157,19 @@ impl Exposures {
         campaign: &Campaign,
         channel: &ChannelName,
         subjects: impl Iterator<Item = Subject>,
+        slot: SlotId,
         at: UnixMillis,
     ) {
         for subject in subjects {
-            self.record_for(campaign, subject, at);
+            self.record_for(campaign, subject, slot, at);
         }
-        self.record_in(campaign, channel, at);
+        self.record_in(campaign, channel, slot, at);
     }
 
     /// After a restart: a campaign's slot in a channel that nobody knows the viewers of until its deadline.
-    pub fn presume(&mut self, campaign: &Campaign, channel: &ChannelName, until: UnixMillis) {
-        self.presumed.push(Presumed { channel: channel.clone(), exposure: exposure(campaign, until), until });
+    pub fn presume(&mut self, campaign: &Campaign, channel: &ChannelName, slot: SlotId, until: UnixMillis) {
+        let exposure = exposure(campaign, slot, until);
+        self.presumed.push(Presumed { channel: channel.clone(), exposure, until });
     }
 
     /// Forgets what cannot matter any more: to be called now and then.
@@ -169,7 +192,7 @@ impl Exposures {
         self.of.is_empty()
     }
 
-    fn within(&self, key: &Key, window: i64, now: UnixMillis) -> impl Iterator<Item = &Exposure> {
+    fn within(&self, key: &Key, window: i64, now: UnixMillis) -> impl Iterator<Item = &Exposure> + Clone {
         self.of.get(key).into_iter().flatten().filter(move |one| is_within(one.at, window, now))
     }
 
@@ -186,10 +209,10 @@ fn has_cap(campaign: &Campaign, scope: CapScope) -> bool {
     campaign.caps.iter().any(|cap| cap.scope == scope)
 }
 
-fn exposure(campaign: &Campaign, at: UnixMillis) -> Exposure {
+fn exposure(campaign: &Campaign, slot: SlotId, at: UnixMillis) -> Exposure {
     let separation = campaign.separation.as_ref();
     let separation = separation.map(|of| Arc::new((of.categories.clone(), of.window_ms)));
-    Exposure { at, campaign: campaign.id, separation }
+    Exposure { at, campaign: campaign.id, slot, separation }
 }
 
 /// Whether two moments are less than a window apart. The wall clock may have been set back: what is said to be in the

@@ -64,7 +64,7 @@ impl Markup {
                 impressions: image.impressions.clone(),
                 ..Links::default()
             },
-            Self::Vast(text) => match ad_of(text) {
+            Self::Vast(text) => match ad_of(text, found.and_then(|found| found.resource.as_ref())) {
                 Some(ad) if ad.wrapper.is_some() => Links::of_wrapper(&ad, found),
                 Some(ad) => Links::of_inline(&ad, found.and_then(|found| found.resource.as_ref())),
                 None => Links::default(),
@@ -74,7 +74,7 @@ impl Markup {
 
     /// Whether it only leads to what is shown.
     pub fn is_wrapper(&self) -> bool {
-        matches!(self, Self::Vast(text) if ad_of(text).is_some_and(|ad| ad.wrapper.is_some()))
+        matches!(self, Self::Vast(text) if ad_of(text, None).is_some_and(|ad| ad.wrapper.is_some()))
     }
 }
 
@@ -96,10 +96,7 @@ pub struct Links {
 impl Links {
     /// Of an advertisement, of whose alternatives the one with this resource is shown.
     fn of_inline(ad: &Ad, resource: Option<&Link>) -> Self {
-        let is_shown = |of: &&NonLinear| {
-            of.resources.iter().any(|known| resource.is_some_and(|shown| known.value == shown.as_str()))
-        };
-        let shown = ad.overlays.iter().find(is_shown).or(ad.overlays.first());
+        let shown = ad.overlays.iter().find(|of| has(of, resource)).or(ad.overlays.first());
         Self {
             click_through: shown.and_then(|of| Link::parse(of.click_through.as_deref()?).ok()),
             clicks: shown.map(|of| parsed(&of.click_tracking)).unwrap_or_default(),
@@ -147,10 +144,19 @@ fn parsed(texts: &[String]) -> Vec<Link> {
     texts.iter().filter_map(|text| Link::parse(text).ok()).collect()
 }
 
-/// The advertisement of a document, which was read before it could win, as closely as its bidder is read.
-fn ad_of(text: &str) -> Option<Ad> {
+/// Whether an alternative shows this.
+fn has(overlay: &NonLinear, resource: Option<&Link>) -> bool {
+    resource.is_some_and(|shown| overlay.resources.iter().any(|known| known.value == shown.as_str()))
+}
+
+/// The advertisement of a document, which was read before it could win, as closely as its bidder is read: of several the one that has
+/// what is shown, else the first that leads anywhere.
+fn ad_of(text: &str, resource: Option<&Link>) -> Option<Ad> {
+    let mut ads = Document::read(text, Mode::Lenient).ok()?.ads;
+    let is_shown = |ad: &Ad| ad.overlays.iter().any(|overlay| has(overlay, resource));
     let leads_somewhere = |ad: &Ad| ad.wrapper.is_some() || !ad.overlays.is_empty();
-    Document::read(text, Mode::Lenient).ok()?.ads.into_iter().find(leads_somewhere)
+    let place = ads.iter().position(is_shown).or_else(|| ads.iter().position(leads_somewhere))?;
+    Some(ads.swap_remove(place))
 }
 
 /// One image, and what is around it.

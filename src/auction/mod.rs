@@ -8,6 +8,7 @@
 //! | [`bidder`] | who is asked: a pure pair of `requests` and `bids` each; the house is one |
 //! | [`bid`] | bids, and every reason why there is none or why one has lost |
 //! | [`external`] | what is to be done about a bid from outside |
+//! | [`means`] | what buyers can still pay while a slot's cohorts are decided |
 //! | [`mod@decide`] | the ranking, and its trace, from which it can be decided again |
 //! | [`sale`] | the reservation that makes the decisions of a slot hold |
 //! | [`pacing`] | a budget spread over a flight |
@@ -28,6 +29,7 @@ pub mod context;
 pub mod decide;
 pub mod exposure;
 pub mod external;
+pub mod means;
 pub mod pacing;
 pub mod sale;
 pub mod schedule;

@@ -205,6 +205,7 @@ fn decide(number: u64, houses: &[House]) -> Trace {
         },
         at: 1,
         starts_at: 0,
+        counts_until: 60_000,
         format: OverlayFormat::LowerThird,
         duration_ms: 15_000,
         class: DisplayClass::Client,

@@ -108,9 +108,13 @@ impl Broadcast {
         self.state().began.map_or(self.created, |(_, wall)| wall)
     }
 
-    /// By how much frames come earlier than media time says. Negative: they come later.
-    pub fn lead(&self) -> MediaTime {
-        self.state().lead.get()
+    /// The media time of frames that come now, if nothing delays them.
+    pub fn due(&self) -> MediaTime {
+        let state = self.state();
+        let elapsed = state
+            .began
+            .map_or(Duration::ZERO, |(began, _)| clock::monotonic().saturating_duration_since(began));
+        MediaTime::from(elapsed) + state.lead.get()
     }
 
     pub const fn budget(&self) -> Budget {

@@ -185,14 +185,14 @@ pub struct OnAir {
     pub newest: MediaTime,
     /// The wall clock at media time zero.
     pub epoch: SystemTime,
-    /// By how much frames come earlier than `epoch` and their media time say; the source's clock is not ours.
-    pub lead: MediaTime,
+    /// The same by the clocks of this moment, in Unix milliseconds: the source's is not ours, and ours may have been set since.
+    pub zero: i64,
 }
 
 impl OnAir {
     /// When a frame of this media time comes from the source, or came, at the earliest: in Unix milliseconds.
     pub fn arrival(&self, time: MediaTime) -> i64 {
-        clock::unix_millis(self.epoch).saturating_add((time - self.lead).as_millis())
+        self.zero.saturating_add(time.as_millis())
     }
 }
 
@@ -429,7 +429,7 @@ impl Channel {
             broadcast: broadcast.id(),
             newest: broadcast.newest(),
             epoch: broadcast.epoch(),
-            lead: broadcast.lead(),
+            zero: clock::unix_now().saturating_sub(broadcast.due().as_millis()),
         })
     }
 

@@ -9,6 +9,8 @@ use crate::ledger::{AttentionKind, SessionId, SlotId, UnixMillis};
 
 /// Impressions whose events are remembered.
 const MAX_IMPRESSIONS: usize = 2_000_000;
+/// Of an impression whose display does not count: a bit beside those of events.
+const DISCOUNTED: u16 = 1 << 15;
 /// Clocks of pages run a little fast.
 const TOLERANCE_MS: i64 = 250;
 
@@ -47,6 +49,9 @@ pub enum NotTaken {
     /// More impressions are running than are remembered.
     #[error("too many impressions are running")]
     TooMany,
+    /// Its display was told, and does not count: nor does what follows.
+    #[error("its display does not count")]
+    Discounted,
 }
 
 /// What was told of the impressions that are running.
@@ -54,8 +59,8 @@ pub enum NotTaken {
 pub struct Beacons {
     /// How long frames must have been on screen, in milliseconds.
     required_ms: u32,
-    /// A bit for each kind.
-    told: HashMap<(SlotId, SessionId), u8>,
+    /// A bit for each kind, and [`DISCOUNTED`].
+    told: HashMap<(SlotId, SessionId), u16>,
     /// Which to forget, and when.
     deadlines: BTreeMap<UnixMillis, Vec<(SlotId, SessionId)>>,
 }
@@ -90,6 +95,9 @@ impl Beacons {
             self.deadlines.entry(impression.deadline).or_default().push(key);
         }
         let told = self.told.entry(key).or_default();
+        if *told & DISCOUNTED != 0 {
+            return Err(NotTaken::Discounted);
+        }
         if *told & kind.bit() != 0 {
             return Err(NotTaken::Repeated);
         }
@@ -105,6 +113,13 @@ impl Beacons {
     pub fn give_back(&mut self, impression: &Impression, kind: EventKind) {
         if let Some(told) = self.told.get_mut(&(impression.slot, impression.session)) {
             *told &= !kind.bit();
+        }
+    }
+
+    /// A display that was taken does not count after all.
+    pub fn discount(&mut self, impression: &Impression) {
+        if let Some(told) = self.told.get_mut(&(impression.slot, impression.session)) {
+            *told |= DISCOUNTED;
         }
     }
 
@@ -167,7 +182,7 @@ impl EventKind {
         })
     }
 
-    const fn bit(self) -> u8 {
+    const fn bit(self) -> u16 {
         1 << self as u8
     }
 }

@@ -93,6 +93,18 @@ fn nothing_is_viewable_before_it_is_displayed() {
     assert_eq!(beacons.take(&impression(), EventKind::Viewable, 12_100), Ok(()));
 }
 
+#[test]
+fn nothing_counts_of_what_was_displayed_to_nobody() {
+    let mut beacons = Beacons::new(1000);
+    assert_eq!(beacons.take(&impression(), EventKind::Display, 12_000), Ok(()));
+    beacons.discount(&impression());
+    for kind in EventKind::ALL {
+        assert_eq!(beacons.take(&impression(), kind, 30_000), Err(NotTaken::Discounted), "{kind:?}");
+    }
+    let other = Impression { session: SessionId(1), ..impression() };
+    assert_eq!(beacons.take(&other, EventKind::Display, 30_000), Ok(()), "that is of one viewer only");
+}
+
 const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64) Firefox/150.0";
 
 fn event(kind: EventKind, session: u64, at: i64) -> Observation<'static> {

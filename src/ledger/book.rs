@@ -356,7 +356,7 @@ impl Applied {
 }
 
 /// Impressions that are reserved for an audience if the budget has them.
-fn wanted(audience: u32) -> u32 {
+pub(crate) fn wanted(audience: u32) -> u32 {
     let tenths = u64::from(audience) * RESERVED_TENTHS;
     u32::try_from(tenths.div_ceil(10)).unwrap_or(u32::MAX)
 }

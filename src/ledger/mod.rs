@@ -37,6 +37,7 @@ mod tests;
 pub use account::{Account, CampaignId};
 pub use attention::{Attention, AttentionKind};
 pub use book::Book;
+pub(crate) use book::wanted;
 pub use event::{
     DisplayClass, Event, Lot, Receipt, Refusal, Reservation, SessionId, SettledLot, Settlement, SlotId,
     SlotName, UnixMillis,

@@ -9,6 +9,7 @@ use super::audience::Group;
 use super::decision::{Job, millis};
 use crate::auction::bidder::house::House;
 use crate::auction::bidder::offer;
+use crate::auction::means::Means;
 use crate::auction::{Auction, Campaign, Context, Offer, Subject, Trace};
 use crate::clock;
 use crate::ledger::{DisplayClass, SlotName};
@@ -29,6 +30,7 @@ impl Job {
             slot: self.name(),
             at: clock::unix_now(),
             starts_at: self.starts_at,
+            counts_until: self.deadline(),
             format: self.slot.format,
             duration_ms: u32::try_from(millis(self.slot.cue.duration).as_millis()).unwrap_or(u32::MAX),
             class,
@@ -63,13 +65,17 @@ impl Job {
         broken: &HashSet<u64>,
     ) -> Vec<Trace> {
         let pages = self.house(broken, None);
+        let mut means = Means::new(|campaign| self.sale.balance(campaign).budget);
         let decide = |(place, (auction, outside)): (usize, (&Auction, &Vec<Offer>))| {
             let house = match groups.get(place) {
                 Some(group) => offer(&self.house(broken, Some(&self.subject(group))), auction, &[]),
                 None => offer(&pages, auction, &[]),
             };
             let outside = outside.iter().map(|offer| without(offer, broken));
-            Trace::of(auction.clone(), std::iter::once(house).chain(outside).collect())
+            let offers = std::iter::once(house).chain(outside).map(|offer| means.affordable(offer));
+            let trace = Trace::of(auction.clone(), offers.collect());
+            trace.lot().iter().for_each(|lot| means.keep_back(lot));
+            trace
         };
         auctions.iter().zip(outside).enumerate().map(decide).collect()
     }

@@ -8,8 +8,8 @@ use super::record::Outcome;
 use super::variants::Arranged;
 use crate::auction::Cohorts;
 use crate::hub::Watching;
-use crate::media::Cohort;
-use crate::overlay::{Reserved, Wanted};
+use crate::media::{Cohort, Kind};
+use crate::overlay::{AskError, Reserved, Wanted};
 
 /// The most cohorts of pages that are sold apart.
 const MAX_COHORTS: usize = 32;
@@ -43,8 +43,12 @@ impl Job {
         };
         let pages: Vec<Cohort> =
             inner.guided.audience(self.channel.name()).into_iter().map(|(_, cohort)| cohort).collect();
-        let guided = (!pages.is_empty()).then(|| Cohorts::group(pages, inner.config.k, MAX_COHORTS));
+        let mut guided = (!pages.is_empty()).then(|| Cohorts::group(pages, inner.config.k, MAX_COHORTS));
         let mut obstacle = Outcome::NoAudience;
+        let has_picture = self.channel.status().tracks.iter().any(|track| track.kind() == Kind::Video);
+        if !has_picture && guided.take().is_some() {
+            obstacle = Outcome::NoPlace { why: AskError::NoPicture.to_string() };
+        }
         let mut burned = Vec::new();
         let arranged = (!viewers.is_empty()).then(|| self.arrange(&viewers));
         let groups = arranged.iter().flat_map(|arranged| {

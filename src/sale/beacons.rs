@@ -93,11 +93,17 @@ impl Sale {
             }
             (judged, _) => judged,
         };
-        if matches!(kept, Err(Uncounted::Ledger(LedgerError::Unavailable(_)))) {
-            gate.beacons().give_back(impression, kind);
-        }
-        if let (Ok(()), Some(kind)) = (&kept, kind.attention()) {
-            self.inner().ledger.attend(slot, lot, kind, at);
+        match (&kept, kind) {
+            (Ok(()), kind) => {
+                if let Some(kind) = kind.attention() {
+                    self.inner().ledger.attend(slot, lot, kind, at);
+                }
+            }
+            (Err(Uncounted::Ledger(LedgerError::Unavailable(_))), _) => {
+                gate.beacons().give_back(impression, kind)
+            }
+            (Err(_), EventKind::Display) => gate.beacons().discount(impression),
+            (Err(_), _) => {}
         }
         kept
     }

@@ -99,7 +99,7 @@ impl Job {
             let traces = self.traces(&auctions, &audience.burned, &outside, &broken);
             let Some(sale) = sale::Sale::of(&traces, inner.config.share(), self.deadline()) else {
                 inner.exchange.tell(&traces, |_| None);
-                inner.records.change(self.number, |record| record.traces = traces);
+                inner.records.change(self.number, |record| record.traces = kept_of(&traces));
                 return Err(Outcome::NoBid);
             };
             let (why, outcome) = match self.secure(sale, &traces, &audience.burned, &mut broken).await {
@@ -126,12 +126,12 @@ impl Job {
     ) -> Result<Secured, Setback> {
         let inner = self.sale.inner();
         let Ok(images) = self.images(&sale, groups, broken).await else {
-            inner.records.change(self.number, |record| record.traces = traces.to_vec());
+            inner.records.change(self.number, |record| record.traces = kept_of(traces));
             return Err(Setback::Again);
         };
         let sale::Sale { reservation, traces: places } = sale;
         let lots = reservation.lots.clone();
-        let kept = inner.records.keep(self.number, |record| record.traces = traces.to_vec());
+        let kept = inner.records.keep(self.number, |record| record.traces = kept_of(traces));
         let reserved = inner.ledger.submit(Event::Reserve(reservation));
         let (kept, reserved) = tokio::join!(kept, reserved);
         let unkept = |why: String| Setback::Final(LossReason::Unsold, Outcome::Unkept { why });
@@ -174,7 +174,7 @@ impl Job {
             let lot = lot_of_trace(trace).filter(|lot| is_paid(*lot));
             if let Some(lot) = lot
                 && let Some(image) = images.remove(&lot)
-                && self.grant(&lots, lot, self.subject(&group))
+                && self.grant(slot, &lots, lot, self.subject(&group))
             {
                 let number = u16::try_from(lot).unwrap_or(u16::MAX);
                 let Group { place, arranged, time, .. } = group;
@@ -208,13 +208,13 @@ impl Job {
     }
 
     /// Whether the programme may show a lot, by caps and separation: that is so unless another slot was faster.
-    fn grant(&self, lots: &[Lot], lot: usize, subject: Subject) -> bool {
+    fn grant(&self, slot: SlotId, lots: &[Lot], lot: usize, subject: Subject) -> bool {
         let inner = self.sale.inner();
         let Some(sold) = lots.get(lot) else { return false };
         // Bidders outside have no caps here.
         is_bidders(sold.campaign)
             || inner.bookings.campaign(sold.campaign).is_some_and(|campaign| {
-                inner.market().expose(&campaign, self.channel.name(), subject, clock::unix_now())
+                inner.market().expose(&campaign, self.channel.name(), subject, slot, clock::unix_now())
             })
     }
 
@@ -234,6 +234,11 @@ impl Job {
             tracing::warn!(channel = %self.channel.name(), %error, "what was reserved comes back at its deadline");
         }
     }
+}
+
+/// What is written down of an auction.
+fn kept_of(traces: &[Trace]) -> Vec<Trace> {
+    traces.iter().map(Trace::to_keep).collect()
 }
 
 /// What the winner's bidder says, if it came from outside.

@@ -260,8 +260,13 @@ impl Sale {
         let room = rooms.entry(channel.clone()).or_default();
         let behind = self.inner().metrics.pages_behind();
         let page = Page { connection, cohort, events, behind };
+        let newest = self.inner().hub.channel(channel).and_then(|channel| channel.newest());
+        let newest = newest.map_or(MediaTime::ZERO, |(_, newest)| newest);
+        let required = MediaTime::from(self.inner().config.display_time);
         for standing in room.standing.values_mut() {
-            if let Some(event) = self.grant(channel, standing, session, &page.cohort) {
+            // Who comes too late to be displayed anything is granted nothing: caps and separation are for what is seen.
+            let is_in_time = newest + required <= standing.end || standing.granted.contains(&session);
+            if is_in_time && let Some(event) = self.grant(channel, standing, session, &page.cohort) {
                 page.is_told(event);
             }
         }
@@ -308,7 +313,9 @@ impl Sale {
         let shown = standing.shown(cohort)?.clone();
         let now = clock::unix_now();
         let viewer = Subject::Viewer(session);
-        let may_see = |campaign: &Arc<Campaign>| self.inner().market().expose(campaign, channel, viewer, now);
+        let slot = standing.slot;
+        let may_see =
+            |campaign: &Arc<Campaign>| self.inner().market().expose(campaign, channel, viewer, slot, now);
         // A page that comes back after its connection was lost has it already.
         let is_granted = standing.granted.contains(&session);
         if !is_granted && !shown.campaign.as_ref().is_none_or(may_see) {

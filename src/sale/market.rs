@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::auction::bidder::house::{Candidate, House};
 use crate::auction::exposure::DEFAULT_MAX_SUBJECTS;
 use crate::auction::{Campaign, Exposures, Pacer, PassReason, Subject};
-use crate::ledger::{CampaignId, SettledLot, UnixMillis};
+use crate::ledger::{CampaignId, SettledLot, SlotId, UnixMillis};
 use crate::media::ChannelName;
 use crate::money::Money;
 
@@ -60,7 +60,7 @@ impl Market {
             let pacer = self.pacers.entry(campaign.id).or_insert_with(new);
             let is_free = !campaign.bid.is_positive();
             let paced = (!is_free && !pacer.may_bid(campaign, budget, now)).then_some(PassReason::Paced);
-            let refusal = || self.exposures.refusal(campaign, channel, subject, now);
+            let refusal = || self.exposures.refusal(campaign, channel, subject, None, now);
             Candidate { campaign: Arc::clone(campaign), budget, hold: paced.or_else(refusal) }
         });
         House { candidates: candidates.collect() }
@@ -73,18 +73,19 @@ impl Market {
         }
     }
 
-    /// Grants a display, if caps and separation allow it: asked before it is shown.
+    /// Grants a display in a slot, if caps and separation allow it: asked before it is shown.
     pub fn expose(
         &mut self,
         campaign: &Campaign,
         channel: &ChannelName,
         subject: Subject,
+        slot: SlotId,
         now: UnixMillis,
     ) -> bool {
-        if self.exposures.refusal(campaign, channel, &subject, now).is_some() {
+        if self.exposures.refusal(campaign, channel, &subject, Some(slot), now).is_some() {
             return false;
         }
-        self.exposures.record(campaign, channel, subject, now);
+        self.exposures.record(campaign, channel, subject, slot, now);
         true
     }
 
@@ -96,9 +97,16 @@ impl Market {
     }
 
     /// A display that the ledger has kept before this process began.
-    pub fn recall(&mut self, campaign: &Campaign, channel: &ChannelName, subject: Subject, at: UnixMillis) {
+    pub fn recall(
+        &mut self,
+        campaign: &Campaign,
+        channel: &ChannelName,
+        subject: Subject,
+        slot: SlotId,
+        at: UnixMillis,
+    ) {
         self.exposures.watch(campaign);
-        self.exposures.record(campaign, channel, subject, at);
+        self.exposures.record(campaign, channel, subject, slot, at);
     }
 
     /// The same of what was burned in, in one of these variants.
@@ -107,18 +115,19 @@ impl Market {
         campaign: &Campaign,
         channel: &ChannelName,
         variants: Range<u8>,
+        slot: SlotId,
         at: UnixMillis,
     ) {
         let subjects = variants.map(|variant| Subject::Program(channel.clone(), variant.into()));
         self.exposures.watch(campaign);
-        self.exposures.record_for_all(campaign, channel, subjects, at);
+        self.exposures.record_for_all(campaign, channel, subjects, slot, at);
     }
 
     /// A slot that ran when the process before this one ended: its campaign may have been seen by everybody in the channel
     /// until its deadline.
-    pub fn presume(&mut self, campaign: &Campaign, channel: &ChannelName, until: UnixMillis) {
+    pub fn presume(&mut self, campaign: &Campaign, channel: &ChannelName, slot: SlotId, until: UnixMillis) {
         self.exposures.watch(campaign);
-        self.exposures.presume(campaign, channel, until);
+        self.exposures.presume(campaign, channel, slot, until);
     }
 
     /// Forgets what cannot matter any more: to be called now and then.

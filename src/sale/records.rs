@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
+use tokio::time::sleep;
 
 use super::record::{CueNumber, CueRecord};
 use super::store::{SaleStore, SaleStoreError};
@@ -12,6 +14,8 @@ use crate::ledger::{SettledLot, SlotId};
 
 /// Cues that are written in one transaction.
 const BATCH: usize = 256;
+/// How long until what could not be kept is written again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Whether a cue is kept.
 type Kept = Result<(), String>;
@@ -110,12 +114,15 @@ impl Records {
     /// Writes what has changed, for as long as somebody may change something.
     pub async fn write(self: Arc<Self>) {
         loop {
-            self.changed.notified().await;
+            tokio::select! {
+                () = self.changed.notified() => {}
+                () = sleep(AGAIN), if !self.open().dirty.is_empty() => {}
+            }
             while self.write_some().await {}
         }
     }
 
-    /// Writes some of what has changed; `false` when there was nothing.
+    /// Writes some of what has changed; `false` when there was nothing, or it could not be kept and is to be written again.
     pub async fn write_some(&self) -> bool {
         let (records, waiting) = {
             let mut open = self.open();
@@ -132,13 +139,20 @@ impl Records {
         match &kept {
             // Nobody will change them any more: the store has them.
             Ok(()) => self.open().forget_finished(&records),
-            Err(error) => tracing::error!(%error, cues = records.len(), "cues are not kept"),
+            Err(error) => {
+                tracing::error!(%error, cues = records.len(), "cues are not kept yet");
+                let mut open = self.open();
+                for record in &records {
+                    open.dirty.entry(record.id).or_default();
+                }
+            }
         }
+        let is_kept = kept.is_ok();
         for waiting in waiting.into_iter().flatten() {
             // Whoever waited may be gone.
             let _ = waiting.send(kept.clone());
         }
-        true
+        is_kept
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {

@@ -205,23 +205,23 @@ async fn recall(
         after = last.seq;
         for display in &page {
             let Some(campaign) = bookings.campaign(display.campaign) else { continue };
-            let (channel, at) = (&display.channel, display.at);
+            let (channel, slot, at) = (&display.channel, display.slot, display.at);
             match display.class {
                 DisplayClass::Client => {
-                    market.recall(&campaign, channel, Subject::Viewer(display.session), at);
+                    market.recall(&campaign, channel, Subject::Viewer(display.session), slot, at);
                 }
                 // One overlay in the programme was shown to many; in which of its variants is not kept.
                 DisplayClass::Server if programs.insert((display.campaign, display.slot)) => {
-                    market.recall_burned(&campaign, channel, 0..MAX_VARIANTS, at);
+                    market.recall_burned(&campaign, channel, 0..MAX_VARIANTS, slot, at);
                 }
                 DisplayClass::Server => {}
             }
         }
     }
-    for (_, reservation, _) in book.open_slots() {
+    for (slot, reservation, _) in book.open_slots() {
         for lot in &reservation.lots {
             if let Some(campaign) = bookings.campaign(lot.campaign) {
-                market.presume(&campaign, &reservation.slot.channel, reservation.deadline);
+                market.presume(&campaign, &reservation.slot.channel, slot, reservation.deadline);
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::auction::campaign::{Cap, CapScope, Separation};
 use crate::auction::exposure::DEFAULT_MAX_SUBJECTS;
-use crate::ledger::SessionId;
+use crate::ledger::{SessionId, SlotId};
 use crate::media::ChannelName;
 use crate::random::Random;
 
@@ -29,6 +29,7 @@ struct Shown {
     campaign: usize,
     channel: ChannelName,
     subject: Subject,
+    slot: SlotId,
 }
 
 /// Asks of the whole history what the campaign's own words forbid.
@@ -71,7 +72,8 @@ fn no_cap_and_no_separation_is_violated_over_random_runs_with_restarts() {
     let (mut granted, mut refused, mut violations) = (0, 0, 0);
     for seed in 0..30 {
         let mut random = Random::new(seed);
-        let (mut history, mut open): (Vec<Shown>, Vec<(usize, usize, i64)>) = (Vec::new(), Vec::new());
+        let (mut history, mut open): (Vec<Shown>, Vec<(usize, usize, SlotId, i64)>) =
+            (Vec::new(), Vec::new());
         let start = || {
             let mut exposures = Exposures::new(DEFAULT_MAX_SUBJECTS);
             campaigns.iter().for_each(|campaign| exposures.watch(campaign));
@@ -82,22 +84,24 @@ fn no_cap_and_no_separation_is_violated_over_random_runs_with_restarts() {
         let mut told_at: Vec<i64> = Vec::new();
         for _ in 0..1500 {
             now += random.below(40_000) as i64;
-            open.retain(|(_, _, until)| *until > now);
+            open.retain(|(.., until)| *until > now);
             let (campaign, channel) = (random.below(campaigns.len()), random.below(2));
             let subject = match random.below(6) {
                 0 => Subject::Program(channels[channel].clone(), random.below(2) as u16),
                 _ => Subject::Viewer(SessionId(random.below(6) as u64)),
             };
-            match exposures.refusal(&campaigns[campaign], &channels[channel], &subject, now) {
+            match exposures.refusal(&campaigns[campaign], &channels[channel], &subject, None, now) {
                 Some(_) => refused += 1,
                 None => {
-                    exposures.record(&campaigns[campaign], &channels[channel], subject.clone(), now);
-                    let shown = Shown { at: now, campaign, channel: channels[channel].clone(), subject };
+                    let slot = SlotId(history.len() as u64);
+                    exposures.record(&campaigns[campaign], &channels[channel], subject.clone(), slot, now);
+                    let shown =
+                        Shown { at: now, campaign, channel: channels[channel].clone(), subject, slot };
                     violations += usize::from(is_forbidden(&campaigns, &history, &shown));
                     granted += 1;
                     history.push(shown);
                     told_at.push(now + random.below(30_000) as i64);
-                    open.push((campaign, channel, now + 35_000));
+                    open.push((campaign, channel, slot, now + 35_000));
                 }
             }
             match random.below(100) {
@@ -106,16 +110,28 @@ fn no_cap_and_no_separation_is_violated_over_random_runs_with_restarts() {
                     exposures = start();
                     for (shown, _) in history.iter().zip(&told_at).filter(|(_, told)| **told <= now) {
                         let campaign = &campaigns[shown.campaign];
-                        exposures.record(campaign, &shown.channel, shown.subject.clone(), shown.at);
+                        exposures.record(
+                            campaign,
+                            &shown.channel,
+                            shown.subject.clone(),
+                            shown.slot,
+                            shown.at,
+                        );
                     }
-                    for (campaign, channel, until) in &open {
-                        exposures.presume(&campaigns[*campaign], &channels[*channel], *until);
+                    for (campaign, channel, slot, until) in &open {
+                        exposures.presume(&campaigns[*campaign], &channels[*channel], *slot, *until);
                     }
                     // What was not told by now comes while the slots are open.
                     let late = history.iter().zip(&told_at).filter(|(_, told)| **told > now);
                     for (shown, _) in late {
                         let campaign = &campaigns[shown.campaign];
-                        exposures.record(campaign, &shown.channel, shown.subject.clone(), shown.at);
+                        exposures.record(
+                            campaign,
+                            &shown.channel,
+                            shown.subject.clone(),
+                            shown.slot,
+                            shown.at,
+                        );
                     }
                 }
                 _ => {}
@@ -132,10 +148,11 @@ fn a_slot_that_ran_while_the_server_died_counts_for_everybody_until_its_deadline
     let rival = capped(2, &[], Some(("cola", MINUTE)));
     let (kitchen, garden) = ("kitchen".parse().unwrap(), "garden".parse().unwrap());
     let mut exposures = Exposures::new(10);
-    exposures.presume(&cola, &kitchen, 1000);
+    exposures.presume(&cola, &kitchen, SlotId(1), 1000);
     let somebody = Subject::Viewer(SessionId(1));
-    let ask =
-        |exposures: &Exposures, campaign, channel, now| exposures.refusal(campaign, channel, &somebody, now);
+    let ask = |exposures: &Exposures, campaign, channel, now| {
+        exposures.refusal(campaign, channel, &somebody, None, now)
+    };
     assert_eq!(ask(&exposures, &cola, &kitchen, 999), Some(PassReason::Capped));
     assert_eq!(ask(&exposures, &rival, &kitchen, 999), Some(PassReason::Separated));
     assert_eq!(ask(&exposures, &cola, &garden, 999), None);
@@ -150,14 +167,14 @@ fn who_cannot_be_remembered_is_not_shown_what_is_capped() {
     let mut exposures = Exposures::new(3);
     exposures.watch(&cola);
     for session in 0..3 {
-        exposures.record(&cola, &kitchen, Subject::Viewer(SessionId(session)), 0);
+        exposures.record(&cola, &kitchen, Subject::Viewer(SessionId(session)), SlotId(session), 0);
     }
     let newcomer = Subject::Viewer(SessionId(9));
-    assert_eq!(exposures.refusal(&cola, &kitchen, &newcomer, 1), Some(PassReason::Capped));
-    assert_eq!(exposures.refusal(&free, &kitchen, &newcomer, 1), None);
+    assert_eq!(exposures.refusal(&cola, &kitchen, &newcomer, None, 1), Some(PassReason::Capped));
+    assert_eq!(exposures.refusal(&free, &kitchen, &newcomer, None, 1), None);
     exposures.forget(MINUTE);
     assert!(exposures.is_empty());
-    assert_eq!(exposures.refusal(&cola, &kitchen, &newcomer, MINUTE), None);
+    assert_eq!(exposures.refusal(&cola, &kitchen, &newcomer, None, MINUTE), None);
 }
 
 #[test]
@@ -167,9 +184,28 @@ fn what_was_burned_in_before_a_restart_counts_in_every_variant_and_once_for_the_
     let program = |variant| Subject::Program(channel.clone(), variant);
     let mut exposures = Exposures::new(DEFAULT_MAX_SUBJECTS);
     exposures.watch(&campaign);
-    exposures.record_for_all(&campaign, &channel, (0..2).map(program), 0);
-    let refusal = |exposures: &Exposures, subject| exposures.refusal(&campaign, &channel, &subject, 1);
+    exposures.record_for_all(&campaign, &channel, (0..2).map(program), SlotId(1), 0);
+    let refusal = |exposures: &Exposures, subject| exposures.refusal(&campaign, &channel, &subject, None, 1);
     assert_eq!([0, 1, 2].map(|variant| refusal(&exposures, program(variant)).is_some()), [true, true, false]);
-    exposures.record_for_all(&campaign, &channel, (0..2).map(program), 0);
+    exposures.record_for_all(&campaign, &channel, (0..2).map(program), SlotId(2), 0);
     assert!(refusal(&exposures, program(2)).is_some(), "twice is what the channel may have");
+}
+
+#[test]
+fn in_a_channel_a_slot_counts_once_whoever_sees_it_and_in_whichever_way() {
+    let campaign = capped(1, &[(CapScope::Channel, 1, MINUTE)], None);
+    let channel: ChannelName = "kitchen".parse().unwrap();
+    let mut exposures = Exposures::new(DEFAULT_MAX_SUBJECTS);
+    exposures.watch(&campaign);
+    let programs = (0..2).map(|variant| Subject::Program(channel.clone(), variant));
+    for subject in programs.chain((0..5000).map(|session| Subject::Viewer(SessionId(session)))) {
+        assert_eq!(exposures.refusal(&campaign, &channel, &subject, Some(SlotId(1)), 1), None);
+        exposures.record(&campaign, &channel, subject, SlotId(1), 1);
+    }
+    let somebody = Subject::Viewer(SessionId(1));
+    for slot in [None, Some(SlotId(2))] {
+        let refusal = exposures.refusal(&campaign, &channel, &somebody, slot, 2);
+        assert_eq!(refusal, Some(PassReason::Capped), "that is another slot");
+    }
+    assert_eq!(exposures.refusal(&campaign, &channel, &somebody, Some(SlotId(2)), 1 + MINUTE), None);
 }

@@ -5,6 +5,7 @@ mod deciding;
 mod exemplars;
 mod exposures;
 mod house;
+mod means;
 mod pacing;
 mod sales;
 mod schedules;
@@ -31,6 +32,7 @@ pub(super) fn context() -> Context {
         slot: SlotName { channel: "kitchen".parse().unwrap(), broadcast: 1, cue: CueId::new("a") },
         at: HOUR,
         starts_at: HOUR,
+        counts_until: 2 * HOUR,
         format: OverlayFormat::LowerThird,
         duration_ms: 15_000,
         class: DisplayClass::Client,

@@ -102,6 +102,7 @@ mod tests {
             slot: SlotName { channel: "demo".parse().unwrap(), broadcast: 1, cue: CueId::new("a") },
             at: 0,
             starts_at: 0,
+            counts_until: 0,
             format,
             duration_ms: 10_000,
             class,

@@ -73,21 +73,26 @@ struct Winner {
     external: External,
     min_to_win: Money,
     class: DisplayClass,
+    /// When it was to be shown, in Unix milliseconds.
+    shown_at: i64,
+    /// As it was at hand when it won; after a restart it is not.
+    creative: Option<Arc<Creative>>,
+    links: Links,
 }
 
 impl Winner {
     /// A lot of it is settled: it is told what is owed, and what has become of its advertisement.
     fn settled(&self, lot: &SettledLot, attention: &Attention) {
-        let Self { partner, auction, bid, external, min_to_win, class } = self;
+        let Self { partner, auction, bid, external, min_to_win, class, shown_at, links, .. } = self;
         let count = lot.spent.covers(bid.price);
         if count == 0 || !lot.spent.is_positive() {
             return;
         }
-        let displayed = Displayed { count, at: clock::unix_now(), part: 0 };
-        let (told, links) = (partner.told(auction), self.links());
+        let displayed = Displayed { count, at: *shown_at, told_at: clock::unix_now(), part: 0 };
+        let told = partner.told(auction);
         let billed = told.billed(bid, external, *min_to_win, displayed);
-        let shown = told.shown(bid, external, *min_to_win, displayed, *class, &links);
-        let attended = told.attended(bid, external, *min_to_win, displayed, *class, attention, &links);
+        let shown = told.shown(bid, external, *min_to_win, displayed, *class, links);
+        let attended = told.attended(bid, external, *min_to_win, displayed, *class, attention, links);
         let notices = billed.into_iter().chain(shown).chain(attended);
         notices.for_each(|notice| partner.notifier.tell(notice));
     }
@@ -95,11 +100,7 @@ impl Winner {
     /// Where a click leads.
     fn click_through(&self) -> Option<Link> {
         let told = self.partner.told(&self.auction);
-        told.click_through(&self.external, clock::unix_now(), &self.links())
-    }
-
-    fn links(&self) -> Links {
-        self.partner.links(self.bid.creative, &self.external)
+        told.click_through(&self.external, clock::unix_now(), &self.links)
     }
 }
 
@@ -179,7 +180,7 @@ impl Exchange {
     /// A creative of a bidder's that is at hand.
     pub fn creative(&self, campaign: CampaignId, creative: u64) -> Option<Arc<Creative>> {
         let partner = self.0.partners.iter().find(|partner| partner.campaign == campaign)?;
-        partner.creatives().find(creative)
+        partner.creatives().find(creative).or_else(|| self.sold_creative(campaign, creative))
     }
 
     /// A slot was decided: bidders are told which of their bids have won and why the others have not. `unsold` says of which traces
@@ -228,17 +229,34 @@ impl Exchange {
         }
     }
 
+    /// A creative that is shown, though it had to make room for others.
+    fn sold_creative(&self, campaign: CampaignId, creative: u64) -> Option<Arc<Creative>> {
+        let sold = self.sold_slots();
+        let mut winners = sold.values().flatten().flatten();
+        let is_it =
+            |winner: &&Arc<Winner>| winner.bid.campaign == campaign && winner.bid.creative == creative;
+        winners.find(is_it).and_then(|winner| winner.creative.clone())
+    }
+
     fn winner(&self, trace: &Trace) -> Option<Winner> {
         let place = trace.decision.winner?;
         let offer = trace.offers.get(place.offer)?;
         let external = offer.external.get(place.bid)?.clone();
+        let bid = offer.bids.get(place.bid)?.clone();
+        let partner = Arc::clone(self.partner(&offer.bidder)?);
+        let creative = partner.creatives().find(bid.creative);
+        let found = creative.as_ref().and_then(|creative| creative.overlay.as_ref());
+        let context = &trace.auction.context;
         Some(Winner {
-            partner: Arc::clone(self.partner(&offer.bidder)?),
+            links: external.markup.links(found),
+            partner,
             auction: auction_id(&trace.auction),
-            bid: offer.bids.get(place.bid)?.clone(),
+            bid,
             external,
             min_to_win: trace.decision.min_to_win,
-            class: trace.auction.context.class,
+            class: context.class,
+            shown_at: context.starts_at.max(context.at),
+            creative,
         })
     }
 

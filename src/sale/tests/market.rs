@@ -6,7 +6,7 @@ use super::*;
 use crate::auction::campaign::{Cap, CapScope, Pacing, Separation, Targeting};
 use crate::auction::schedule::{DayParts, Schedule};
 use crate::auction::{Campaign, PassReason, Subject};
-use crate::ledger::{CampaignId, SettledLot};
+use crate::ledger::{CampaignId, SettledLot, SlotId};
 use crate::money::Money;
 use crate::sale::market::{Balance, Market};
 
@@ -63,17 +63,17 @@ fn caps_and_separation_hold_from_the_grant_on_and_over_a_restart() {
     let campaigns = [capped.clone(), competitor];
     let mut market = Market::default();
     assert_eq!(holds(&mut market, &campaigns, 1000), [None, None]);
-    assert!(market.expose(&capped, &kitchen(), program(), 1000));
-    assert!(!market.expose(&capped, &kitchen(), program(), 1001), "the last place was taken");
+    assert!(market.expose(&capped, &kitchen(), program(), SlotId(1), 1000));
+    assert!(!market.expose(&capped, &kitchen(), program(), SlotId(2), 1001), "the last place was taken");
     let both = [Some(PassReason::Capped), Some(PassReason::Separated)];
     assert_eq!(holds(&mut market, &campaigns, 2000), both);
     assert_eq!(holds(&mut market, &campaigns, HOUR + 1000), [None, None], "an hour later");
 
     let mut restarted = Market::default();
-    restarted.recall(&capped, &kitchen(), program(), 1000);
+    restarted.recall(&capped, &kitchen(), program(), SlotId(1), 1000);
     assert_eq!(holds(&mut restarted, &campaigns, 3000), both);
     let mut restarted = Market::default();
-    restarted.presume(&capped, &kitchen(), 40_000);
+    restarted.presume(&capped, &kitchen(), SlotId(1), 40_000);
     assert_eq!(holds(&mut restarted, &campaigns, 3000), both, "until the slot's deadline");
     assert_eq!(holds(&mut restarted, &campaigns, 40_000)[0], None);
 }

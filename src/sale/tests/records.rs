@@ -37,6 +37,26 @@ async fn a_change_that_cannot_be_kept_is_told_so() {
 }
 
 #[tokio::test]
+async fn a_change_that_could_not_be_kept_is_kept_later() {
+    let (records, store, database) = records().await;
+    let number = records.number();
+    records.add(record(number.0, &kitchen(), CueOrigin::Api, 1));
+    records.change(number, |record| record.end(Outcome::NoBid));
+    let rename = async |from: &str, to: &str| {
+        let statement = format!("ALTER TABLE {from} RENAME TO {to}");
+        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(database.pool()).await.unwrap();
+    };
+    rename("sale_cue", "elsewhere").await;
+    assert!(!records.write_some().await && records.open_cue(number).is_some());
+    rename("elsewhere", "sale_cue").await;
+    tokio::spawn(Arc::clone(&records).write());
+    while records.open_cue(number).is_some() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(store.cue(number).await.unwrap().unwrap().outcome, Some(Outcome::NoBid));
+}
+
+#[tokio::test]
 async fn a_cue_that_was_sold_stays_in_memory_until_it_is_settled() {
     let (records, store, _database) = records().await;
     let (sold, unsold) = (records.number(), records.number());

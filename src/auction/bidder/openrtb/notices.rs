@@ -59,8 +59,10 @@ pub struct Told<'a> {
 pub struct Displayed {
     /// Impressions that are owed for with this notice.
     pub count: u32,
-    /// When, in Unix milliseconds.
+    /// When, in Unix milliseconds: it is told later.
     pub at: i64,
+    /// When it is told, in Unix milliseconds.
+    pub told_at: i64,
     /// Which notice of this bid it is: 0, if all is told at once.
     pub part: u32,
 }
@@ -125,7 +127,7 @@ impl Told<'_> {
             shown_at: Some(displayed.at),
             ..self.winner_values(external, bid.price, min_to_win)
         };
-        let vast = macros(displayed.at, class);
+        let vast = macros(displayed.told_at, class);
         let means_money = external.notices.billed.is_none();
         let notice = |(at, link): (usize, &Link)| {
             let key = means_money.then(|| format!("{}/{}/{}/{at}", self.auction, bid.id, displayed.part));
@@ -147,7 +149,7 @@ impl Told<'_> {
         attention: &Attention,
         links: &Links,
     ) -> Vec<Notice> {
-        let vast = macros(displayed.at, class);
+        let vast = macros(displayed.told_at, class);
         let viewable = links.viewable.iter().map(|link| (attention.of(AttentionKind::Viewable), link));
         let clicks = links.clicks.iter().map(|link| (attention.of(AttentionKind::Click), link));
         let events = links.tracking.iter().map(|(event, link)| {
@@ -162,9 +164,11 @@ impl Told<'_> {
             };
             (count, link)
         });
+        // Of displays beyond what was reserved, which nobody pays for, nothing is told: nor of the attention that they got.
+        let most = displayed.count;
         let notice = |(count, link): (u64, &Link)| {
             let values = Values {
-                multiplier: Some(u32::try_from(count).unwrap_or(u32::MAX)),
+                multiplier: Some(u32::try_from(count).unwrap_or(u32::MAX).min(most)),
                 shown_at: Some(displayed.at),
                 ..self.winner_values(external, bid.price, min_to_win)
             };

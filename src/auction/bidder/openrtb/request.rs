@@ -30,8 +30,8 @@ const PROTOCOLS: [u32; 12] = [2, 3, 5, 6, 7, 8, 11, 12, 13, 14, 15, 16];
 const BLOCKED_ATTRIBUTES: [u32; 11] = [1, 2, 3, 4, 5, 6, 8, 9, 10, 13, 14];
 /// Text, script and frames (OpenRTB 2.6, list "Banner Ad Types"): a banner is an image.
 const BLOCKED_BANNER_TYPES: [u32; 3] = [1, 3, 4];
-/// Within so many seconds of the answer a bid is shown, or never.
-const EXPIRES_SECONDS: u32 = 30;
+/// So many seconds at least may pass from a bid to the last of its impressions.
+const EXPIRES_SECONDS: i64 = 30;
 /// The shortest display that the guidelines allow, in seconds.
 const SHORTEST_SECONDS: u32 = 10;
 /// Words of the moment that are told.
@@ -145,7 +145,8 @@ fn imp(auction: &Auction, settings: &Settings, seller: &Seller, k: u32) -> Value
             DisplayClass::Client => 1,
             DisplayClass::Server => 3,
         },
-        "exp": EXPIRES_SECONDS,
+        // Viewers come in the middle of a slot, and some are behind: until then they may be told, and billed.
+        "exp": EXPIRES_SECONDS.max(context.counts_until.saturating_sub(context.at).saturating_add(999) / 1000),
         "dt": context.starts_at.max(context.at),
         // The seller counts its own audience (AdCOM, list "DOOH Multiplier Measurement Source Types": 3, publisher).
         "qty": { "multiplier": multiplier, "sourcetype": 3 },

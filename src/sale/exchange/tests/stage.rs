@@ -219,6 +219,7 @@ pub fn auction() -> Auction {
         slot: SlotName { channel: "kitchen".parse().unwrap(), broadcast: 7, cue: CueId::new("a") },
         at: 1_764_090_000_000,
         starts_at: 0,
+        counts_until: 0,
         format: OverlayFormat::LowerThird,
         duration_ms: 15_000,
         class: DisplayClass::Server,

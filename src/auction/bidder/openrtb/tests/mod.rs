@@ -30,6 +30,7 @@ fn context() -> Context {
         slot: SlotName { channel: "kitchen".parse().unwrap(), broadcast: 7, cue: CueId::new("a") },
         at: 1_764_090_000_000,
         starts_at: 1_764_090_000_000,
+        counts_until: 1_764_090_052_400,
         format: OverlayFormat::LowerThird,
         duration_ms: 15_000,
         class: DisplayClass::Client,

@@ -81,7 +81,7 @@ fn a_bill_has_the_same_key_each_time_and_another_for_each_part() {
     let (bid, external) = (&decided.offers[1].bids[0], &decided.offers[1].external[0]);
     let agreed = BTreeSet::new();
     let billed = |part| {
-        let displayed = Displayed { count: 987, at: 1_764_090_001_000, part };
+        let displayed = Displayed { count: 987, at: 1_764_090_001_000, told_at: 1_764_090_060_000, part };
         told(&agreed).billed(bid, external, decided.decision.min_to_win, displayed)
     };
     assert_eq!(billed(0)[0].link.as_str(), "https://d.example/b?n=987&t=1764090001000&p=6.5");
@@ -102,7 +102,7 @@ fn who_has_no_bill_is_told_of_impressions_until_that_is_taken() {
             }
         })]);
         let (bid, external) = (&decided.offers[1].bids[0], &decided.offers[1].external[0]);
-        let displayed = Displayed { count: 987, at: 1_764_090_001_000, part: 0 };
+        let displayed = Displayed { count: 987, at: 1_764_090_001_000, told_at: 1_764_090_060_000, part: 0 };
         let links = external.markup.links(None);
         let (agreed, to_win) = (BTreeSet::new(), decided.decision.min_to_win);
         told(&agreed).shown(bid, external, to_win, displayed, DisplayClass::Client, &links)
@@ -132,7 +132,7 @@ fn what_viewers_made_of_an_overlay_is_told_once_with_how_many() {
     let decided = trace(&[changed(|bid| bid["adm"] = json!(vast))]);
     let (bid, external) = (&decided.offers[1].bids[0], &decided.offers[1].external[0]);
     let named = external.markup.links(None);
-    let displayed = Displayed { count: 987, at: 1_764_090_001_000, part: 0 };
+    let displayed = Displayed { count: 987, at: 1_764_090_001_000, told_at: 1_764_090_060_000, part: 0 };
     let (agreed, to_win) = (BTreeSet::new(), decided.decision.min_to_win);
     let told = |counts: &[(AttentionKind, u64)]| {
         let mut attention = Attention::default();
