@@ -93,7 +93,7 @@ impl Viewer {
     /// A viewer of the channel; `is_audience` when he gets the programme over a connection of ours.
     fn new(channel: Arc<Channel>, place: Place, is_audience: bool) -> Self {
         let (protocol, place) = (place.protocol, Arc::new(place));
-        let key = is_audience.then(|| channel.audience.enter(&place));
+        let key = is_audience.then(|| channel.audience.enter(&place, |cohort| channel.variant_of(cohort)));
         channel.count(protocol, 1);
         Self { channel, protocol, key, place }
     }
@@ -172,8 +172,10 @@ impl Audience {
         self.present().places.values().map(|place| place.watching()).collect()
     }
 
-    fn enter(&self, place: &Arc<Place>) -> u64 {
+    /// Somebody comes. Viewers may have been arranged anew since it was looked up what he gets: his connection took its time.
+    fn enter(&self, place: &Arc<Place>, variant_of: impl FnOnce(&Cohort) -> u8) -> u64 {
         let mut present = self.present();
+        place.wanted.store(variant_of(&place.cohort), Ordering::Relaxed);
         let key = present.came;
         present.came += 1;
         present.places.insert(key, Arc::clone(place));

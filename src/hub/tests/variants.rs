@@ -90,6 +90,17 @@ async fn those_who_come_get_their_variant_and_those_who_are_there_are_told() {
 }
 
 #[tokio::test]
+async fn who_was_still_connecting_when_all_were_arranged_is_told_too() {
+    let (channel, mut publisher) = on_air(Config::default());
+    publisher.write(frame(VIDEO, 0, true));
+    let austrian = of("at");
+    let rendition = Rendition::Program { variant: channel.variant_of(&austrian) };
+    apart(&channel, "at");
+    let viewer = channel.viewer_of(&rendition, Protocol::WebRtc, austrian);
+    assert_eq!((rendition.variant(), viewer.goes_over()), (0, Some(1)));
+}
+
+#[tokio::test]
 async fn a_viewer_goes_over_at_a_picture_that_both_variants_have() {
     let (channel, mut publisher) = on_air(Config::default());
     let cohort = of("fr");
