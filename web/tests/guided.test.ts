@@ -1,11 +1,12 @@
 /** Overlays that the page draws: when, where, and what is told of them. */
 
 import assert from 'node:assert/strict'
-import { mock, test } from 'node:test'
+import { mock, test, type TestContext } from 'node:test'
 
 import { mediaClockOffset } from '../src/lib/sdp.ts'
 import { Beacons } from '../src/overlay/beacons.ts'
 import { contain, layoutOf, progressAt, relative, squeezeTo, FORMATS, type Rect, type Size } from '../src/overlay/geometry.ts'
+import { loadImage } from '../src/overlay/load.ts'
 import { Meter, type Told } from '../src/overlay/meter.ts'
 import { Placements } from '../src/overlay/placements.ts'
 import { parseAdmission, parsePlacement, parseWithdrawal, type Placement } from '../src/overlay/protocol.ts'
@@ -334,4 +335,86 @@ test('what is told of one overlay arrives in its order, however slow the network
   await settle()
   assert.equal(paths()[3], '/i/one/viewable')
   mock.timers.reset()
+})
+
+/** What becomes of each request, one after the other; the last goes on. */
+interface Network {
+  /** Of the page's image element, each time that it loads. */
+  element: boolean[]
+  /** Of any other image element. */
+  fresh: boolean
+  /** Of what is fetched from the image's address: a status, or that nothing comes back. */
+  fetched: (number | 'nothing')[]
+  /** Whether the server can be reached at all. */
+  reachable: boolean
+  mediaType: string
+  /** Whether the browser makes a bitmap of it. */
+  bitmap: boolean
+}
+
+/** How an image loads on such a network, and how often its element was made to load again. */
+async function load(context: TestContext, changes: Partial<Network>, isWanted = () => true) {
+  const network = { element: [false], fresh: true, fetched: [200], reachable: true, mediaType: 'image/png', bitmap: true, ...changes }
+  const next = <T>(answers: T[]): T => (answers.length > 1 ? answers.shift()! : answers[0]!)
+  const decode = async (isDecoded: boolean) => {
+    if (!isDecoded) throw new DOMException('', 'EncodingError')
+  }
+  context.mock.timers.enable({ apis: ['setTimeout'] })
+  context.mock.method(globalThis, 'fetch', async (url: string) => {
+    const status = url === '/creatives/1' ? next(network.fetched) : network.reachable ? 200 : 'nothing'
+    if (status === 'nothing') throw new TypeError('Failed to fetch')
+    return new Response('', { status, headers: { 'content-type': network.mediaType } })
+  })
+  class FreshImage {
+    src = ''
+    decode = () => decode(network.fresh)
+  }
+  const createImageBitmap = async () => {
+    await decode(network.bitmap)
+    return { close: () => undefined }
+  }
+  Object.assign(globalThis, { Image: FreshImage, createImageBitmap })
+  let again = 0
+  const element = {
+    decode: () => decode(next(network.element)),
+    set src(url: string) {
+      assert.equal(url, '/creatives/1')
+      again += 1
+    },
+  }
+  let trouble: string | null | undefined
+  void loadImage(element as unknown as HTMLImageElement, '/creatives/1', isWanted).then((found) => (trouble = found))
+  for (let second = 0; second < 60 && trouble === undefined; second += 1) {
+    // The body of an answer takes turns of the event loop.
+    for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+    context.mock.timers.tick(1000)
+  }
+  context.mock.timers.reset()
+  context.mock.restoreAll()
+  return { trouble, again }
+}
+
+test('an image that the network lost once is loaded again, and not taken for blocked', async (context) => {
+  assert.deepEqual(await load(context, { element: [true] }), { trouble: null, again: 0 })
+  assert.deepEqual(await load(context, { element: [false, true] }), { trouble: null, again: 1 })
+  // A restart behind a proxy, and a network that was away and came back too late for the first attempts.
+  assert.deepEqual(await load(context, { element: [false, true], fetched: [502, 200] }), { trouble: null, again: 1 })
+  const late: Network['fetched'] = ['nothing', 'nothing', 'nothing', 200]
+  assert.deepEqual(await load(context, { element: [false, true], fetched: late }), { trouble: null, again: 1 })
+  const away = { element: [false, false, true], fetched: ['nothing'] satisfies Network['fetched'], reachable: false }
+  assert.deepEqual(await load(context, away), { trouble: null, again: 2 })
+  assert.deepEqual(await load(context, {}), { trouble: 'broken', again: 3 }, 'it ends')
+  assert.deepEqual(await load(context, {}, () => false), { trouble: null, again: 0 }, 'the element shows another by now')
+})
+
+test('an image that no image element gets, or that alone is not answered for, is blocked', async (context) => {
+  assert.deepEqual(await load(context, { fresh: false }), { trouble: 'blocked', again: 0 })
+  assert.deepEqual(await load(context, { fetched: ['nothing'] }), { trouble: 'blocked', again: 0 })
+  const drawing = { fresh: false, mediaType: 'image/svg+xml', bitmap: false }
+  assert.deepEqual(await load(context, drawing), { trouble: 'blocked', again: 0 })
+})
+
+test('an image that the server has not, or that nobody can show, is broken', async (context) => {
+  assert.deepEqual(await load(context, { fetched: [404] }), { trouble: 'broken', again: 0 })
+  assert.deepEqual(await load(context, { fresh: false, bitmap: false }), { trouble: 'broken', again: 0 })
 })

@@ -4,7 +4,7 @@ import { flushSync } from 'svelte'
 
 import type { ShownFrame } from '../player/player.ts'
 import { Beacons } from './beacons.ts'
-import { imageTrouble, isHidden } from './blocked.ts'
+import { isHidden } from './blocked.ts'
 import { EventLine } from './events.ts'
 import { progressAt, type Size } from './geometry.ts'
 import { Meter, type Told } from './meter.ts'
@@ -135,9 +135,8 @@ export class Guided {
     return this.#sizes.get(id) ?? null
   }
 
-  /** The image of an overlay did not load. */
-  async unloadable({ id, image }: Placement): Promise<void> {
-    const trouble = await imageTrouble(image)
+  /** The image of an overlay does not load. */
+  unloadable({ id, image }: Placement, trouble: 'blocked' | 'broken'): void {
     if (!this.#known.all.some((placement) => placement.id === id && placement.image === image)) return
     if (trouble === 'blocked') this.leave()
     else this.#finish(id)
