@@ -337,6 +337,86 @@ test('what is told of one overlay arrives in its order, however slow the network
   mock.timers.reset()
 })
 
+test('a path that answers nothing holds up nothing for long', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] })
+  const settle = async () => {
+    for (let turn = 0; turn < 10; turn += 1) await Promise.resolve()
+  }
+  let now = 0
+  context.mock.method(performance, 'now', () => now)
+  const pass = async (ms: number) => {
+    now += ms
+    context.mock.timers.tick(ms)
+    await settle()
+  }
+  context.mock.method(AbortSignal, 'timeout', (ms: number) => {
+    const controller = new AbortController()
+    setTimeout(() => controller.abort(), ms)
+    return controller.signal
+  })
+  const asked: string[] = []
+  let isDead = true
+  context.mock.method(globalThis, 'fetch', (path: string, { signal }: { signal: AbortSignal | undefined }) => {
+    asked.push(path)
+    if (!isDead) return Promise.resolve(new Response(null, { status: 204 }))
+    return new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
+  })
+  const beacons = new Beacons()
+  beacons.tell('one', 'display')
+  beacons.tell('one', 'viewable')
+  for (let second = 0; second < 4; second += 1) await pass(1000)
+  assert.deepEqual(asked, ['/i/one/display'])
+  isDead = false
+  for (let second = 0; second < 2; second += 1) await pass(1000)
+  assert.deepEqual(asked.slice(1), ['/i/one/display', '/i/one/viewable'])
+  isDead = true
+  asked.length = 0
+  beacons.tell('two', 'display')
+  for (let second = 0; second < 60; second += 1) await pass(1000)
+  // Waiting for answers counts: else there would be more.
+  assert.equal(asked.length, 5)
+})
+
+test('what is not heard yet is left to the browser when the page is hidden, and told again if it comes back', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] })
+  const settle = async () => {
+    for (let turn = 0; turn < 10; turn += 1) await Promise.resolve()
+  }
+  const page = Object.assign(new EventTarget(), { visibilityState: 'visible' })
+  Object.assign(globalThis, { window: new EventTarget(), document: page })
+  const left: string[] = []
+  const sendBeacon = (url: string) => left.push(url) > 0
+  Object.defineProperty(globalThis, 'navigator', { value: { sendBeacon }, configurable: true })
+  const show = (visibilityState: string) => {
+    page.visibilityState = visibilityState
+    page.dispatchEvent(new Event('visibilitychange'))
+  }
+  const asked: string[] = []
+  let status = 503
+  const beacons = new Beacons(async (path) => {
+    asked.push(path)
+    return status
+  })
+  beacons.start()
+  beacons.tell('one', 'display')
+  beacons.tell('one', 'viewable')
+  await settle()
+  show('visible')
+  assert.deepEqual(left, [])
+  show('hidden')
+  assert.deepEqual(left, ['/i/one/display', '/i/one/viewable'])
+  status = 204
+  context.mock.timers.tick(1000)
+  await settle()
+  assert.deepEqual(asked, ['/i/one/display', '/i/one/display', '/i/one/viewable'])
+  show('hidden')
+  assert.equal(left.length, 2, 'it was heard')
+  beacons.stop()
+  beacons.tell('two', 'display')
+  show('hidden')
+  assert.equal(left.length, 2, 'it has stopped')
+})
+
 /** What becomes of each request, one after the other; the last goes on. */
 interface Network {
   /** Of the page's image element, each time that it loads. */
