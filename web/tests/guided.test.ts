@@ -8,6 +8,7 @@ import { Beacons } from '../src/overlay/beacons.ts'
 import { contain, layoutOf, progressAt, relative, squeezeTo, FORMATS, type Rect, type Size } from '../src/overlay/geometry.ts'
 import { loadImage } from '../src/overlay/load.ts'
 import { Meter, type Told } from '../src/overlay/meter.ts'
+import { Meters } from '../src/overlay/meters.ts'
 import { Placements } from '../src/overlay/placements.ts'
 import { parseAdmission, parsePlacement, parseWithdrawal, type Placement } from '../src/overlay/protocol.ts'
 import { sourceTime } from '../src/overlay/sync.ts'
@@ -230,6 +231,30 @@ test('without frames, or out of sight, no time passes', () => {
   for (let now = 0; now < 8000; now += 900) assert.deepEqual(stalled.frame(now, now, true), [], 'frames are too far apart')
   const jumping = new Meter(8000, 1000)
   for (let at = 0; at < 100; at += 1) assert.deepEqual(jumping.frame(at * 40, at * 900, true), [], 'it jumps')
+})
+
+test('what is moved or made longer after it was sold is measured anew, what is only shortened is not', () => {
+  const known = new Placements()
+  const meters = new Meters()
+  /** What is told when this much of it is seen. */
+  const see = (told: Placement, ms: number) => {
+    known.put(told)
+    meters.placed(told, known.plannedMs(told.id))
+    return watch(meters.of(told.id)!.meter, told.startMs, told.startMs + ms)
+      .filter(([, event]) => event.includes('quartile'))
+      .map(([at, event]) => [at - told.startMs, event])
+  }
+  assert.deepEqual(see(placement(), 2000), [[1520, 'first_quartile']])
+  known.withdraw('1')
+  const longer = placement({ token: 'other', startMs: 20_000, endMs: 32_000, revision: 2 })
+  assert.deepEqual(see(longer, 4000), [[3000, 'first_quartile']])
+  const shortened = placement({ ...longer, endMs: 26_000, revision: 3 })
+  assert.deepEqual(see(shortened, 4000), [], 'no quartile of a shortened slot comes earlier, or twice')
+  assert.equal(known.plannedMs('1'), 12_000)
+  // The line was down when it was withdrawn.
+  const again = placement({ token: 'third', startMs: 40_000, endMs: 48_000, revision: 4 })
+  assert.deepEqual(see(again, 3000), [[2000, 'first_quartile']])
+  assert.equal(standing(known, 47_000), '1')
 })
 
 test('a display is a second in all, viewable a second without a break', () => {
