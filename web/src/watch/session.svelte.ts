@@ -400,10 +400,10 @@ export class WatchSession {
       this.#frames = { at: now, count: decoded, rate: this.#frames.at === 0 ? null : rate }
     }
     const wall = this.#player?.wallClockAt(video.currentTime) ?? null
-    const serverNow = this.#api.clock.timeAt(now)
+    const behind = wall !== null && this.#played ? this.#api.clock.since(wall, now) : null
     const stats = this.#player?.stats()
     return {
-      latency: wall !== null && serverNow !== null && this.#played ? (serverNow - wall) / 1000 : null,
+      latency: behind === null ? null : behind / 1000,
       buffer: stats?.buffer ?? bufferedAhead(video),
       rate: video.playbackRate,
       width: video.videoWidth,
