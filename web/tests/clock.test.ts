@@ -48,3 +48,11 @@ test('without a good sample it says that it does not know', () => {
   assert.equal(clock.synchronized, false)
   assert.equal(clock.uncertaintyAt(20), Number.POSITIVE_INFINITY)
 })
+
+test('nothing is seen before it happened, whatever the clock that told its time says', () => {
+  const clock = new ServerClock()
+  assert.equal(clock.since(1_000_000, 100), null)
+  clock.observe(sample(100, 20, 20))
+  assert.equal(clock.since(1_000_300, 500), 200)
+  assert.equal(clock.since(1_000_900, 500), 0)
+})

@@ -299,6 +299,21 @@ test('who blocks it watches the programme, is billed once at most, and is not so
   assert.equal((await isOver(next!)).outcome?.what, 'no_audience')
 })
 
+test('an image that is lost on its way is loaded again, and the page stays with the source', { skip }, async (context) => {
+  let requests = 0
+  const viewer = await enter(context, 'porch', {
+    prepare: (page) =>
+      page.route('**/creatives/**', (route) => {
+        requests += 1
+        return requests === 1 ? route.abort('connectionreset') : route.continue()
+      }),
+  })
+  await sale.announce('porch', [{ duration: 60_000 }])
+  await viewer.tells('display')
+  assert.ok(requests > 1)
+  assert.ok(viewer.streams.every((stream) => stream.endsWith(' source')), viewer.streams.join(', '))
+})
+
 test('what is burned in by hand is on its frames too, and is no ad', { skip }, async (context) => {
   const clip = CLIPS.harbour
   const viewer = await enter(context, 'harbour')

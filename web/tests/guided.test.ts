@@ -1,12 +1,14 @@
 /** Overlays that the page draws: when, where, and what is told of them. */
 
 import assert from 'node:assert/strict'
-import { mock, test } from 'node:test'
+import { mock, test, type TestContext } from 'node:test'
 
 import { mediaClockOffset } from '../src/lib/sdp.ts'
 import { Beacons } from '../src/overlay/beacons.ts'
 import { contain, layoutOf, progressAt, relative, squeezeTo, FORMATS, type Rect, type Size } from '../src/overlay/geometry.ts'
+import { loadImage } from '../src/overlay/load.ts'
 import { Meter, type Told } from '../src/overlay/meter.ts'
+import { Meters } from '../src/overlay/meters.ts'
 import { Placements } from '../src/overlay/placements.ts'
 import { parseAdmission, parsePlacement, parseWithdrawal, type Placement } from '../src/overlay/protocol.ts'
 import { sourceTime } from '../src/overlay/sync.ts'
@@ -231,6 +233,30 @@ test('without frames, or out of sight, no time passes', () => {
   for (let at = 0; at < 100; at += 1) assert.deepEqual(jumping.frame(at * 40, at * 900, true), [], 'it jumps')
 })
 
+test('what is moved or made longer after it was sold is measured anew, what is only shortened is not', () => {
+  const known = new Placements()
+  const meters = new Meters()
+  /** What is told when this much of it is seen. */
+  const see = (told: Placement, ms: number) => {
+    known.put(told)
+    meters.placed(told, known.plannedMs(told.id))
+    return watch(meters.of(told.id)!.meter, told.startMs, told.startMs + ms)
+      .filter(([, event]) => event.includes('quartile'))
+      .map(([at, event]) => [at - told.startMs, event])
+  }
+  assert.deepEqual(see(placement(), 2000), [[1520, 'first_quartile']])
+  known.withdraw('1')
+  const longer = placement({ token: 'other', startMs: 20_000, endMs: 32_000, revision: 2 })
+  assert.deepEqual(see(longer, 4000), [[3000, 'first_quartile']])
+  const shortened = placement({ ...longer, endMs: 26_000, revision: 3 })
+  assert.deepEqual(see(shortened, 4000), [], 'no quartile of a shortened slot comes earlier, or twice')
+  assert.equal(known.plannedMs('1'), 12_000)
+  // The line was down when it was withdrawn.
+  const again = placement({ token: 'third', startMs: 40_000, endMs: 48_000, revision: 4 })
+  assert.deepEqual(see(again, 3000), [[2000, 'first_quartile']])
+  assert.equal(standing(known, 47_000), '1')
+})
+
 test('a display is a second in all, viewable a second without a break', () => {
   const meter = new Meter(8000, 1000)
   assert.deepEqual(watch(meter, 0, 600), [])
@@ -334,4 +360,166 @@ test('what is told of one overlay arrives in its order, however slow the network
   await settle()
   assert.equal(paths()[3], '/i/one/viewable')
   mock.timers.reset()
+})
+
+test('a path that answers nothing holds up nothing for long', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] })
+  const settle = async () => {
+    for (let turn = 0; turn < 10; turn += 1) await Promise.resolve()
+  }
+  let now = 0
+  context.mock.method(performance, 'now', () => now)
+  const pass = async (ms: number) => {
+    now += ms
+    context.mock.timers.tick(ms)
+    await settle()
+  }
+  context.mock.method(AbortSignal, 'timeout', (ms: number) => {
+    const controller = new AbortController()
+    setTimeout(() => controller.abort(), ms)
+    return controller.signal
+  })
+  const asked: string[] = []
+  let isDead = true
+  context.mock.method(globalThis, 'fetch', (path: string, { signal }: { signal: AbortSignal | undefined }) => {
+    asked.push(path)
+    if (!isDead) return Promise.resolve(new Response(null, { status: 204 }))
+    return new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
+  })
+  const beacons = new Beacons()
+  beacons.tell('one', 'display')
+  beacons.tell('one', 'viewable')
+  for (let second = 0; second < 4; second += 1) await pass(1000)
+  assert.deepEqual(asked, ['/i/one/display'])
+  isDead = false
+  for (let second = 0; second < 2; second += 1) await pass(1000)
+  assert.deepEqual(asked.slice(1), ['/i/one/display', '/i/one/viewable'])
+  isDead = true
+  asked.length = 0
+  beacons.tell('two', 'display')
+  for (let second = 0; second < 60; second += 1) await pass(1000)
+  // Waiting for answers counts: else there would be more.
+  assert.equal(asked.length, 5)
+})
+
+test('what is not heard yet is left to the browser when the page is hidden, and told again if it comes back', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] })
+  const settle = async () => {
+    for (let turn = 0; turn < 10; turn += 1) await Promise.resolve()
+  }
+  const page = Object.assign(new EventTarget(), { visibilityState: 'visible' })
+  Object.assign(globalThis, { window: new EventTarget(), document: page })
+  const left: string[] = []
+  const sendBeacon = (url: string) => left.push(url) > 0
+  Object.defineProperty(globalThis, 'navigator', { value: { sendBeacon }, configurable: true })
+  const show = (visibilityState: string) => {
+    page.visibilityState = visibilityState
+    page.dispatchEvent(new Event('visibilitychange'))
+  }
+  const asked: string[] = []
+  let status = 503
+  const beacons = new Beacons(async (path) => {
+    asked.push(path)
+    return status
+  })
+  beacons.start()
+  beacons.tell('one', 'display')
+  beacons.tell('one', 'viewable')
+  await settle()
+  show('visible')
+  assert.deepEqual(left, [])
+  show('hidden')
+  assert.deepEqual(left, ['/i/one/display', '/i/one/viewable'])
+  status = 204
+  context.mock.timers.tick(1000)
+  await settle()
+  assert.deepEqual(asked, ['/i/one/display', '/i/one/display', '/i/one/viewable'])
+  show('hidden')
+  assert.equal(left.length, 2, 'it was heard')
+  beacons.stop()
+  beacons.tell('two', 'display')
+  show('hidden')
+  assert.equal(left.length, 2, 'it has stopped')
+})
+
+/** What becomes of each request, one after the other; the last goes on. */
+interface Network {
+  /** Of the page's image element, each time that it loads. */
+  element: boolean[]
+  /** Of any other image element. */
+  fresh: boolean
+  /** Of what is fetched from the image's address: a status, or that nothing comes back. */
+  fetched: (number | 'nothing')[]
+  /** Whether the server can be reached at all. */
+  reachable: boolean
+  mediaType: string
+  /** Whether the browser makes a bitmap of it. */
+  bitmap: boolean
+}
+
+/** How an image loads on such a network, and how often its element was made to load again. */
+async function load(context: TestContext, changes: Partial<Network>, isWanted = () => true) {
+  const network = { element: [false], fresh: true, fetched: [200], reachable: true, mediaType: 'image/png', bitmap: true, ...changes }
+  const next = <T>(answers: T[]): T => (answers.length > 1 ? answers.shift()! : answers[0]!)
+  const decode = async (isDecoded: boolean) => {
+    if (!isDecoded) throw new DOMException('', 'EncodingError')
+  }
+  context.mock.timers.enable({ apis: ['setTimeout'] })
+  context.mock.method(globalThis, 'fetch', async (url: string) => {
+    const status = url === '/creatives/1' ? next(network.fetched) : network.reachable ? 200 : 'nothing'
+    if (status === 'nothing') throw new TypeError('Failed to fetch')
+    return new Response('', { status, headers: { 'content-type': network.mediaType } })
+  })
+  class FreshImage {
+    src = ''
+    decode = () => decode(network.fresh)
+  }
+  const createImageBitmap = async () => {
+    await decode(network.bitmap)
+    return { close: () => undefined }
+  }
+  Object.assign(globalThis, { Image: FreshImage, createImageBitmap })
+  let again = 0
+  const element = {
+    decode: () => decode(next(network.element)),
+    set src(url: string) {
+      assert.equal(url, '/creatives/1')
+      again += 1
+    },
+  }
+  let trouble: string | null | undefined
+  void loadImage(element as unknown as HTMLImageElement, '/creatives/1', isWanted).then((found) => (trouble = found))
+  for (let second = 0; second < 60 && trouble === undefined; second += 1) {
+    // The body of an answer takes turns of the event loop.
+    for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+    context.mock.timers.tick(1000)
+  }
+  context.mock.timers.reset()
+  context.mock.restoreAll()
+  return { trouble, again }
+}
+
+test('an image that the network lost once is loaded again, and not taken for blocked', async (context) => {
+  assert.deepEqual(await load(context, { element: [true] }), { trouble: null, again: 0 })
+  assert.deepEqual(await load(context, { element: [false, true] }), { trouble: null, again: 1 })
+  // A restart behind a proxy, and a network that was away and came back too late for the first attempts.
+  assert.deepEqual(await load(context, { element: [false, true], fetched: [502, 200] }), { trouble: null, again: 1 })
+  const late: Network['fetched'] = ['nothing', 'nothing', 'nothing', 200]
+  assert.deepEqual(await load(context, { element: [false, true], fetched: late }), { trouble: null, again: 1 })
+  const away = { element: [false, false, true], fetched: ['nothing'] satisfies Network['fetched'], reachable: false }
+  assert.deepEqual(await load(context, away), { trouble: null, again: 2 })
+  assert.deepEqual(await load(context, {}), { trouble: 'broken', again: 3 }, 'it ends')
+  assert.deepEqual(await load(context, {}, () => false), { trouble: null, again: 0 }, 'the element shows another by now')
+})
+
+test('an image that no image element gets, or that alone is not answered for, is blocked', async (context) => {
+  assert.deepEqual(await load(context, { fresh: false }), { trouble: 'blocked', again: 0 })
+  assert.deepEqual(await load(context, { fetched: ['nothing'] }), { trouble: 'blocked', again: 0 })
+  const drawing = { fresh: false, mediaType: 'image/svg+xml', bitmap: false }
+  assert.deepEqual(await load(context, drawing), { trouble: 'blocked', again: 0 })
+})
+
+test('an image that the server has not, or that nobody can show, is broken', async (context) => {
+  assert.deepEqual(await load(context, { fetched: [404] }), { trouble: 'broken', again: 0 })
+  assert.deepEqual(await load(context, { fresh: false, bitmap: false }), { trouble: 'broken', again: 0 })
 })

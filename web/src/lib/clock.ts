@@ -50,4 +50,13 @@ export class ServerClock {
   timeAt(localTime: number): number | null {
     return this.#estimate ? localTime + this.#estimate.offset : null
   }
+
+  /**
+   * How long ago (ms) a wall-clock time was at a local monotonic time; null before the first sample. Never less than nothing: the
+   * clock that told it, a source's own, may be ahead of the server's.
+   */
+  since(wallTime: number, localTime: number): number | null {
+    const now = this.timeAt(localTime)
+    return now === null ? null : Math.max(0, now - wallTime)
+  }
 }

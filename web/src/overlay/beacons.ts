@@ -10,11 +10,13 @@ import type { Told } from './meter.ts'
 const MAX_WAITING = 64
 /** The server keeps a slot open for a viewer's longest delay: later than this it is told in vain, ms. */
 const GIVE_UP_MS = 30_000
+/** An attempt without an answer for so long is on a dead path, and what waits behind it must not grow worthless, ms. */
+const ATTEMPT_MS = 5000
 
 interface Waiting {
   token: string
   url: string
-  /** What was waited so far, ms. */
+  /** What was waited so far, for answers and between attempts, ms. */
   waited: number
   backoff: Backoff
 }
@@ -32,10 +34,12 @@ export class Beacons {
 
   start(): void {
     window.addEventListener('pagehide', this.#leaving)
+    document.addEventListener('visibilitychange', this.#hiding)
   }
 
   stop(): void {
     window.removeEventListener('pagehide', this.#leaving)
+    document.removeEventListener('visibilitychange', this.#hiding)
     this.#leaving()
   }
 
@@ -49,10 +53,11 @@ export class Beacons {
   }
 
   async #send(beacon: Waiting): Promise<void> {
+    const sentAt = performance.now()
     const heard = await this.#isHeard(beacon.url)
     if (!this.#waiting.has(beacon)) return
     const wait = beacon.backoff.next()
-    beacon.waited += wait
+    beacon.waited += performance.now() - sentAt + wait
     if (heard || beacon.waited > GIVE_UP_MS) {
       this.#waiting.delete(beacon)
       const next = this.#next(beacon.token)
@@ -82,12 +87,21 @@ export class Beacons {
 
   /** The page goes: what is not known to be heard is left to the browser. */
   readonly #leaving = (): void => {
-    for (const { url } of this.#waiting) navigator.sendBeacon(url)
+    this.#leaveToBrowser()
     this.#waiting.clear()
+  }
+
+  /** A phone may end a hidden page without another word. If it goes on, what waits is told as before: twice counts once. */
+  readonly #hiding = (): void => {
+    if (document.visibilityState === 'hidden') this.#leaveToBrowser()
+  }
+
+  #leaveToBrowser(): void {
+    for (const { url } of this.#waiting) navigator.sendBeacon(url)
   }
 }
 
 async function postKeptAlive(path: string): Promise<number> {
   const request = { method: 'POST', keepalive: true, credentials: 'same-origin', cache: 'no-store' } as const
-  return (await fetch(path, request)).status
+  return (await fetch(path, { ...request, signal: AbortSignal.timeout(ATTEMPT_MS) })).status
 }

@@ -4,10 +4,11 @@ import { flushSync } from 'svelte'
 
 import type { ShownFrame } from '../player/player.ts'
 import { Beacons } from './beacons.ts'
-import { imageTrouble, isHidden } from './blocked.ts'
+import { isHidden } from './blocked.ts'
 import { EventLine } from './events.ts'
 import { progressAt, type Size } from './geometry.ts'
-import { Meter, type Told } from './meter.ts'
+import type { Told } from './meter.ts'
+import { Meters, type Metered } from './meters.ts'
 import { Placements, type SourceTime } from './placements.ts'
 import type { Admission, Placement } from './protocol.ts'
 import { onFrameShown } from './sync.ts'
@@ -23,8 +24,6 @@ const LOOK_MS = 250
 const MISSES = 3
 /** Without a frame for so long an overlay goes: the picture is not on its way from one player to the next any more, ms. */
 const STALE_MS = 5000
-/** Overlays whose seen time is remembered. */
-const MAX_METERS = 64
 
 /** What the page knows of its picture. */
 export interface Picture {
@@ -44,14 +43,6 @@ export interface OnScreen {
   closable: boolean
 }
 
-interface Metered {
-  meter: Meter
-  /** Null: nothing is to be told of it. */
-  token: string | null
-  /** The media time at which it was first on the screen, ms. */
-  since: number | null
-}
-
 export class Guided {
   /** What is on the screen or will be, to be loaded ahead. */
   placements = $state.raw<readonly Placement[]>([])
@@ -63,7 +54,7 @@ export class Guided {
   readonly #line: EventLine
   readonly #beacons = new Beacons()
   readonly #known = new Placements()
-  readonly #meters = new Map<string, Metered>()
+  readonly #meters = new Meters()
   /** Of images that are decoded. */
   readonly #sizes = new Map<string, Size>()
   readonly #elements = new Map<string, Element>()
@@ -135,9 +126,8 @@ export class Guided {
     return this.#sizes.get(id) ?? null
   }
 
-  /** The image of an overlay did not load. */
-  async unloadable({ id, image }: Placement): Promise<void> {
-    const trouble = await imageTrouble(image)
+  /** The image of an overlay does not load. */
+  unloadable({ id, image }: Placement, trouble: 'blocked' | 'broken'): void {
     if (!this.#known.all.some((placement) => placement.id === id && placement.image === image)) return
     if (trouble === 'blocked') this.leave()
     else this.#finish(id)
@@ -147,12 +137,12 @@ export class Guided {
   viewed(id: string, inView: boolean): void {
     if (inView) this.#inView.add(id)
     else this.#inView.delete(id)
-    if (!inView) this.#meters.get(id)?.meter.interrupt()
+    if (!inView) this.#meters.of(id)?.meter.interrupt()
   }
 
   /** The viewer does not want to see it any more. */
   close(id: string): void {
-    const metered = this.#meters.get(id)
+    const metered = this.#meters.of(id)
     this.#tell(metered, metered?.meter.close() ?? [])
     this.#finish(id)
   }
@@ -189,14 +179,7 @@ export class Guided {
     const before = this.#known.all.find(({ id }) => id === placement.id)
     if (this.#left || !this.#known.put(placement)) return
     if (before && before.image !== placement.image) this.#sizes.delete(placement.id)
-    const metered = this.#meters.get(placement.id)
-    if (metered) metered.token = placement.token
-    else {
-      const meter = new Meter(this.#known.plannedMs(placement.id), placement.displayAfterMs)
-      this.#meters.set(placement.id, { meter, token: placement.token, since: null })
-    }
-    const [oldest] = this.#meters.keys()
-    if (this.#meters.size > MAX_METERS && oldest !== undefined) this.#meters.delete(oldest)
+    this.#meters.placed(placement, this.#known.plannedMs(placement.id))
     this.#changed()
   }
 
@@ -207,7 +190,7 @@ export class Guided {
 
   #finish(id: string): void {
     this.#known.finish(id)
-    this.#meters.get(id)?.meter.silence()
+    this.#meters.of(id)?.meter.silence()
     this.#changed()
   }
 
@@ -220,13 +203,13 @@ export class Guided {
   }
 
   #off(): void {
-    if (this.on) this.#meters.get(this.on.id)?.meter.interrupt()
+    if (this.on) this.#meters.of(this.on.id)?.meter.interrupt()
     this.on = null
     this.#misses = 0
   }
 
   readonly #interrupt = (): void => {
-    if (this.on) this.#meters.get(this.on.id)?.meter.interrupt()
+    if (this.on) this.#meters.of(this.on.id)?.meter.interrupt()
   }
 
   #frameShown(now: number, frame: ShownFrame): void {
@@ -239,7 +222,7 @@ export class Guided {
     if (!found) return
     const { placement, timeMs } = found
     const { id, format, startMs, endMs, closeAfterMs } = placement
-    const metered = this.#meters.get(id)
+    const metered = this.#meters.of(id)
     const seen = this.#isSeen(id)
     const progress = this.#calm.matches ? 1 : progressAt(format, startMs, endMs, timeMs)
     if (metered) metered.since ??= timeMs
@@ -250,7 +233,7 @@ export class Guided {
 
   /** The first frame without it says how long the last one with it was there. */
   #ended(placement: Placement, now: number, time: SourceTime | null): void {
-    const metered = this.#meters.get(placement.id)
+    const metered = this.#meters.of(placement.id)
     if (time) this.#tell(metered, metered?.meter.frame(now, time.ms, this.#isSeen(placement.id)) ?? [])
     this.#off()
     flushSync()

@@ -17,7 +17,7 @@ const KEEP_MS = 120_000
 
 interface Entry {
   placement: Placement
-  /** The length that was told first: what its token is for. */
+  /** The length that was told first with its token: what that is for. */
   plannedMs: number
   /** It has not been told again since the line came back. */
   doubtful: boolean
@@ -43,9 +43,10 @@ export class Placements {
       const isOfAnother = other.beganAt !== placement.beganAt
       if (isOfAnother || other.endMs + KEEP_MS < placement.startMs) this.#entries.delete(id)
     }
+    const isSame = known?.placement.token === placement.token
     this.#entries.set(placement.id, {
       placement,
-      plannedMs: known?.plannedMs ?? placement.endMs - placement.startMs,
+      plannedMs: known && isSame ? known.plannedMs : placement.endMs - placement.startMs,
       doubtful: false,
     })
     if (this.#entries.size > MAX_PLACEMENTS) this.#entries.delete(this.#first() ?? '')
@@ -75,7 +76,7 @@ export class Placements {
     for (const [id, { doubtful }] of this.#entries) if (doubtful) this.#entries.delete(id)
   }
 
-  /** How long it was to be when it was first told, ms. */
+  /** How long it was to be when it was first told with its token, ms. */
   plannedMs(id: string): number {
     return this.#entries.get(id)?.plannedMs ?? 0
   }

@@ -10,6 +10,7 @@ export class NativePlayer implements Player {
   readonly #video: HTMLVideoElement
   readonly #url: string
   readonly #events: PlayerEvents
+  #destroyed = false
 
   static supportedBy(video: HTMLVideoElement): boolean {
     return video.canPlayType('application/vnd.apple.mpegurl') !== ''
@@ -33,6 +34,7 @@ export class NativePlayer implements Player {
   }
 
   destroy(): void {
+    this.#destroyed = true
     this.#video.removeEventListener('error', this.#onError)
     this.#video.removeEventListener('ended', this.#onEnded)
     this.#video.removeEventListener('playing', this.#onPlaying)
@@ -66,9 +68,20 @@ export class NativePlayer implements Player {
 
   readonly #onEnded = (): void => this.#events.failed('gone', 'the playlist ended')
 
-  readonly #onError = (): void => {
-    const error = this.#video.error
-    const reason = error?.code === MediaError.MEDIA_ERR_DECODE ? 'media' : 'network'
-    this.#events.failed(reason, error?.message ?? 'the browser gave no reason')
+  readonly #onError = (): void => void this.#failed(this.#video.error)
+
+  async #failed(error: MediaError | null): Promise<void> {
+    // Of a playlist that it cannot play the browser says the same as of one that it could not fetch.
+    const isUnclear = error?.code === MediaError.MEDIA_ERR_SRC_NOT_SUPPORTED
+    const isMedia = error?.code === MediaError.MEDIA_ERR_DECODE || (isUnclear && (await this.#isServed()))
+    if (!this.#destroyed) this.#events.failed(isMedia ? 'media' : 'network', error?.message || 'the browser gave no reason')
+  }
+
+  async #isServed(): Promise<boolean> {
+    try {
+      return (await fetch(this.#url, { cache: 'no-store' })).ok
+    } catch {
+      return false
+    }
   }
 }

@@ -6,6 +6,7 @@ import { copyFrame } from '../lib/frames.ts'
 import { Repeat } from '../lib/repeat.ts'
 import type { Detour } from '../player/choice.ts'
 import { Players, type Feed } from '../player/open.ts'
+import { SourceTrial } from '../player/source-trial.ts'
 import type { SourceTime } from '../overlay/placements.ts'
 import { sourceTime } from '../overlay/sync.ts'
 import { bufferedAhead, type Player, type PlayerEvents, type PlayerFailure, type ShownFrame } from '../player/player.ts'
@@ -26,8 +27,8 @@ const STALL_MS = 600
 const OBSERVE_MS = 250
 /** A new reading of the server's clock now and then, ms. */
 const CLOCK_MS = 60_000
-/** Players of the source that showed nothing, one after the other, before the programme is watched instead. */
-const MOST_IN_VAIN = 3
+/** With so much to play next, a picture that stands still waits for no network, s. */
+const PLAYABLE = 1
 
 /** What the quality panel and the live badge show; `null`: not known. */
 export interface Readings {
@@ -100,7 +101,7 @@ export class WatchSession {
   #opening = false
   /** What plays. */
   #feed: Feed = 'program'
-  #inVain = 0
+  readonly #sourceTrial = new SourceTrial()
   #retry: ReturnType<typeof setTimeout> | undefined
   #observer: ReturnType<typeof setInterval> | undefined
   #clockReadings = 0
@@ -170,7 +171,7 @@ export class WatchSession {
 
   #watch(feed: Feed): void {
     this.#players.feed = feed
-    this.#inVain = 0
+    this.#sourceTrial.reset()
     if (this.#player && this.#feed !== feed) this.#openAgain()
   }
 
@@ -319,13 +320,12 @@ export class WatchSession {
     const protocol = this.#player?.protocol ?? null
     console.info(`onair: ${protocol ?? 'player'} failed: ${reason}: ${detail}`)
     const otherWay = this.#players.failed(protocol, reason, detail, retryAfter)
-    // Where WebRTC fails there is another way to the source, and a stream that is gone is gone from the programme too. What else
-    // fails again and again may be the source's fault, which is no reason to see nothing.
-    if (protocol !== null && protocol !== 'WebRTC' && reason !== 'gone') this.#inVain += 1
-    if (this.#feed === 'source' && this.#inVain >= MOST_IN_VAIN) this.#admission.declined()
+    const isDeclined = this.#feed === 'source' && this.#sourceTrial.failed(protocol, reason)
+    if (isDeclined) this.#admission.declined()
     this.#close()
-    this.#playerFailure = reason
-    if (reason === 'codec' && !otherWay) return
+    // What is wrong with the source says nothing of the programme.
+    this.#playerFailure = isDeclined ? null : reason
+    if (this.#playerFailure === 'codec' && !otherWay) return
     this.#poll.now()
     this.#openSoon(otherWay ? 0 : this.#playerBackoff.next())
   }
@@ -365,7 +365,7 @@ export class WatchSession {
     if (this.#picture === 'playing' && this.#players.mayImprove(this.protocol)) void this.#improve()
     this.readings = this.#read(now)
     if (now - Math.max(this.#movedAt, this.#excusedAt) > this.#patience) {
-      this.#playerFailed('network', 'the picture stood still')
+      this.#playerFailed(bufferedAhead(video) > PLAYABLE ? 'media' : 'network', 'the picture stood still')
     }
   }
 
@@ -379,7 +379,7 @@ export class WatchSession {
     this.#played = true
     this.#patience = STANDSTILL_MS
     this.frozen = false
-    this.#inVain = 0
+    this.#sourceTrial.reset()
     this.#playerFailure = null
     this.#playerBackoff.reset()
   }
@@ -400,10 +400,10 @@ export class WatchSession {
       this.#frames = { at: now, count: decoded, rate: this.#frames.at === 0 ? null : rate }
     }
     const wall = this.#player?.wallClockAt(video.currentTime) ?? null
-    const serverNow = this.#api.clock.timeAt(now)
+    const behind = wall !== null && this.#played ? this.#api.clock.since(wall, now) : null
     const stats = this.#player?.stats()
     return {
-      latency: wall !== null && serverNow !== null && this.#played ? (serverNow - wall) / 1000 : null,
+      latency: behind === null ? null : behind / 1000,
       buffer: stats?.buffer ?? bufferedAhead(video),
       rate: video.playbackRate,
       width: video.videoWidth,
