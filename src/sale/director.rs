@@ -357,7 +357,8 @@ impl Director {
     fn closed(&mut self, cue: &CueId, overlay: OverlayId, shown: splice::Shown, why: Why) {
         let delay = self.sale.inner().config.max_viewer_delay.as_millis();
         let delay = i64::try_from(delay).unwrap_or(i64::MAX);
-        let closing = self.slots.closed(cue, overlay, shown, why, clock::unix_now(), delay);
+        let closing =
+            self.slots.closed(cue, overlay, (shown, why), self.air.newest, clock::unix_now(), delay);
         self.close(closing);
     }
 

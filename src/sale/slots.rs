@@ -93,8 +93,8 @@ impl Live {
         self.burned.iter().map(|burned| burned.overlay).collect()
     }
 
-    /// What was shown of all its overlays, and what is said of it.
-    fn outcome(&self) -> (Shown, Outcome) {
+    /// What was shown of all its overlays, and what is said of it when the broadcast is at `now`.
+    fn outcome(&self, now: MediaTime) -> (Shown, Outcome) {
         let over = || self.burned.iter().filter_map(|burned| burned.over);
         let nanos = |time: MediaTime| time.as_nanos();
         let shown = Shown {
@@ -107,8 +107,13 @@ impl Live {
             Some((_, Why::Completed)) if burned.was_on() => None,
             over => over.map(|(_, why)| why.label().to_owned()),
         });
+        let is_cancelled = |burned: &Burned| burned.over.is_some_and(|(_, why)| why == Why::Cancelled);
         let outcome = match unfinished {
             None => Outcome::Completed,
+            // Nobody has seen anything of it, in the programme or on a page.
+            Some(_) if now < self.start && !was_on && self.burned.iter().all(is_cancelled) => {
+                Outcome::Withdrawn
+            }
             // Pages go on without the programme.
             Some(why) if was_on || self.guided => Outcome::CutShort { why },
             Some(why) => Outcome::NotShown { why },
@@ -297,14 +302,14 @@ impl Slots {
         Some(running.number)
     }
 
-    /// An overlay is over at a moment on the wall clock; viewers may be `delay_ms` behind. `None` when that is known, or others
-    /// of the slot are not over.
+    /// An overlay is over when the broadcast is at `now`, at a moment on the wall clock; viewers may be `delay_ms` behind. `None` when
+    /// that is known, or others of the slot are not over.
     pub fn closed(
         &mut self,
         cue: &CueId,
         overlay: OverlayId,
-        shown: splice::Shown,
-        why: Why,
+        (shown, why): (splice::Shown, Why),
+        now: MediaTime,
         at: UnixMillis,
         delay_ms: i64,
     ) -> Option<Closing> {
@@ -325,9 +330,10 @@ impl Slots {
         }
         live.closed = true;
         let (number, slot, guided) = (running.number, live.slot, live.guided);
-        let (shown, outcome) = live.outcome();
+        let (shown, outcome) = live.outcome(now);
+        let is_off = matches!(outcome, Outcome::NotShown { .. } | Outcome::Withdrawn);
         let event = match &outcome {
-            Outcome::NotShown { .. } => Some(Event::Release { slot }),
+            _ if is_off => Some(Event::Release { slot }),
             Outcome::CutShort { .. } if !guided => {
                 let deadline = at.saturating_add(delay_ms).saturating_add(GRACE_MS);
                 live.deadline = live.deadline.min(deadline);
@@ -335,7 +341,7 @@ impl Slots {
             }
             _ => None,
         };
-        if matches!(outcome, Outcome::NotShown { .. }) {
+        if is_off {
             self.0.remove(cue);
         }
         Some(Closing { number, outcome, shown: Some(shown), event })

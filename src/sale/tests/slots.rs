@@ -108,11 +108,19 @@ fn an_overlay_ends_once_and_as_it_was_shown() {
     assert_eq!(slots.began(cue, BURNED, ms(60_000), ms(1000)), Some(NUMBER));
     assert_eq!(slots.began(cue, BURNED, ms(60_000), ms(1000)), None);
     assert_eq!(slots.drawn(), [(cue.clone(), BURNED)]);
-    let closing =
-        slots.closed(cue, BURNED, shown(60_000, 74_960, 375), Why::Completed, 100_000, DELAY_MS).unwrap();
+    let closing = slots
+        .closed(cue, BURNED, (shown(60_000, 74_960, 375), Why::Completed), ms(75_000), 100_000, DELAY_MS)
+        .unwrap();
     assert_eq!((closing.outcome, closing.event), (Outcome::Completed, None));
     assert_eq!(
-        slots.closed(cue, BURNED, shown(60_000, 74_960, 375), Why::Completed, 100_000, DELAY_MS),
+        slots.closed(
+            cue,
+            BURNED,
+            (shown(60_000, 74_960, 375), Why::Completed),
+            ms(75_000),
+            100_000,
+            DELAY_MS
+        ),
         None
     );
     assert_eq!(slots.drawn(), []);
@@ -127,18 +135,35 @@ fn what_is_cut_short_takes_displays_of_those_who_are_behind_and_what_was_not_sho
     let (mut slots, slot) = sold(true, false);
     let cue = &slot.cue.id;
     slots.began(cue, BURNED, ms(60_000), ms(1000));
-    let closing =
-        slots.closed(cue, BURNED, shown(60_000, 60_400, 11), Why::WorkerLost, 100_000, DELAY_MS).unwrap();
+    let closing = slots
+        .closed(cue, BURNED, (shown(60_000, 60_400, 11), Why::WorkerLost), ms(75_000), 100_000, DELAY_MS)
+        .unwrap();
     assert_eq!(closing.outcome, Outcome::CutShort { why: "worker_lost".to_owned() });
     assert_eq!(closing.event, Some(Event::Shorten { slot: SlotId(5), deadline: 135_000 }));
     assert_eq!(slots.displays(&watching(64_000)), [], "it was on for less than a second");
 
     let (mut slots, slot) = sold(true, false);
     let nothing = splice::Shown::default();
-    let closing = slots.closed(&slot.cue.id, BURNED, nothing, Why::Late, 100_000, DELAY_MS).unwrap();
+    let closing =
+        slots.closed(&slot.cue.id, BURNED, (nothing, Why::Late), ms(75_000), 100_000, DELAY_MS).unwrap();
     assert_eq!(closing.outcome, Outcome::NotShown { why: "late".to_owned() });
     assert_eq!(closing.event, Some(Event::Release { slot: SlotId(5) }));
     assert_eq!(slots.numbers().count(), 0);
+}
+
+#[test]
+fn what_is_withdrawn_after_the_sale_and_before_its_beginning_is_withdrawn_for_pages_too() {
+    let nothing = (splice::Shown::default(), Why::Cancelled);
+    for is_guided in [false, true] {
+        let (mut slots, slot) = sold(true, is_guided);
+        let closing = slots.closed(&slot.cue.id, BURNED, nothing, ms(59_999), 100_000, DELAY_MS).unwrap();
+        assert_eq!(closing.outcome, Outcome::Withdrawn);
+        assert_eq!(closing.event, Some(Event::Release { slot: SlotId(5) }));
+        assert_eq!(slots.numbers().count(), 0);
+    }
+    let (mut slots, slot) = sold(true, true);
+    let closing = slots.closed(&slot.cue.id, BURNED, nothing, ms(60_001), 100_000, DELAY_MS).unwrap();
+    assert_eq!(closing.outcome, Outcome::CutShort { why: "cancelled".to_owned() }, "pages had begun");
 }
 
 #[test]
@@ -146,8 +171,9 @@ fn an_overlay_of_which_nobody_knows_how_long_it_was_on_counts_no_further() {
     let (mut slots, slot) = sold(true, false);
     slots.began(&slot.cue.id, BURNED, ms(60_000), ms(1000));
     let unknown = splice::Shown { first_pts: Some(ms(60_000)), ..splice::Shown::default() };
-    let closing =
-        slots.closed(&slot.cue.id, BURNED, unknown, Why::BroadcastEnded, 100_000, DELAY_MS).unwrap();
+    let closing = slots
+        .closed(&slot.cue.id, BURNED, (unknown, Why::BroadcastEnded), ms(75_000), 100_000, DELAY_MS)
+        .unwrap();
     assert_eq!(closing.outcome, Outcome::CutShort { why: "broadcast_ended".to_owned() });
     assert!(matches!(closing.event, Some(Event::Shorten { .. })));
     assert_eq!(slots.displays(&watching(70_000)), []);
@@ -174,7 +200,9 @@ fn what_pages_alone_draw_ends_by_the_time_or_when_it_is_withdrawn() {
     // Pages go on where the programme cannot.
     let (mut slots, slot) = sold(true, true);
     let nothing = splice::Shown::default();
-    let closing = slots.closed(&slot.cue.id, BURNED, nothing, Why::WorkerLost, 100_000, DELAY_MS).unwrap();
+    let closing = slots
+        .closed(&slot.cue.id, BURNED, (nothing, Why::WorkerLost), ms(75_000), 100_000, DELAY_MS)
+        .unwrap();
     assert_eq!(closing.outcome, Outcome::CutShort { why: "worker_lost".to_owned() });
     assert_eq!(closing.event, None);
 }
@@ -217,9 +245,13 @@ fn a_slot_of_two_overlays_is_over_with_the_second_and_says_what_came_of_both() {
     let (mut slots, slot, [one, other]) = sold_apart();
     let cue = &slot.cue.id;
     slots.began(cue, one, ms(60_000), ms(1000));
-    assert_eq!(slots.closed(cue, one, shown(60_000, 74_960, 375), Why::Completed, 100_000, DELAY_MS), None);
+    assert_eq!(
+        slots.closed(cue, one, (shown(60_000, 74_960, 375), Why::Completed), ms(75_000), 100_000, DELAY_MS),
+        None
+    );
     assert_eq!(slots.drawn(), [(cue.clone(), other)]);
-    let closing = slots.closed(cue, other, shown(60_040, 74_960, 374), Why::Completed, 100_000, DELAY_MS);
+    let closing =
+        slots.closed(cue, other, (shown(60_040, 74_960, 374), Why::Completed), ms(75_000), 100_000, DELAY_MS);
     let closing = closing.unwrap();
     assert_eq!((closing.outcome, closing.event), (Outcome::Completed, None));
     let shown_of_both = closing.shown.unwrap();
@@ -228,15 +260,16 @@ fn a_slot_of_two_overlays_is_over_with_the_second_and_says_what_came_of_both() {
     let (mut slots, slot, [one, other]) = sold_apart();
     let cue = &slot.cue.id;
     let nothing = splice::Shown::default();
-    assert_eq!(slots.closed(cue, other, nothing, Why::Late, 100_000, DELAY_MS), None);
-    let closing =
-        slots.closed(cue, one, shown(60_000, 74_960, 375), Why::Completed, 100_000, DELAY_MS).unwrap();
+    assert_eq!(slots.closed(cue, other, (nothing, Why::Late), ms(75_000), 100_000, DELAY_MS), None);
+    let closing = slots
+        .closed(cue, one, (shown(60_000, 74_960, 375), Why::Completed), ms(75_000), 100_000, DELAY_MS)
+        .unwrap();
     assert_eq!(closing.outcome, Outcome::CutShort { why: "late".to_owned() });
 
     let (mut slots, slot, [one, other]) = sold_apart();
     let cue = &slot.cue.id;
-    slots.closed(cue, other, nothing, Why::Late, 100_000, DELAY_MS);
-    let closing = slots.closed(cue, one, nothing, Why::WorkerLost, 100_000, DELAY_MS).unwrap();
+    slots.closed(cue, other, (nothing, Why::Late), ms(75_000), 100_000, DELAY_MS);
+    let closing = slots.closed(cue, one, (nothing, Why::WorkerLost), ms(75_000), 100_000, DELAY_MS).unwrap();
     assert_eq!(closing.event, Some(Event::Release { slot: SlotId(5) }));
     assert!(matches!(closing.outcome, Outcome::NotShown { .. }));
 }
