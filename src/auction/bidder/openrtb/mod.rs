@@ -69,8 +69,12 @@ pub enum Standing {
 
 /// What a creative is known by: its bidder, the bidder's name of it, and where its image is, so that another image is
 /// another creative. Behind a wrapper the image is not known when it bids; the name has to do.
+///
+/// What is behind `?` or `#` in the link is left out: signatures and cache-busters are others in each bid, and a creative that is
+/// new each time would never be at hand.
 pub fn creative_key(bidder: &str, creative: &str, resource: Option<&str>) -> u64 {
-    let parts = [bidder, "\n", creative, "\n", resource.unwrap_or_default()];
+    let place = resource.and_then(|link| link.split(['?', '#']).next()).unwrap_or_default();
+    let parts = [bidder, "\n", creative, "\n", place];
     parts
         .into_iter()
         .flat_map(str::bytes)

@@ -313,6 +313,21 @@ fn only_creatives_that_are_at_hand_have_a_chance() {
     assert_eq!(other.lot(), None, "another image is another creative");
 }
 
+#[test]
+fn a_signed_link_is_the_same_creative_each_time() {
+    let key = creative_key("one", "cr", Some("https://c.example/a.png"));
+    let mut one = bidder(settings());
+    one.creatives = Arc::new([(key, Standing::Ready)].into());
+    for signature in ["?sig=1&amp;cb=77", "?sig=2#x", "#y"] {
+        let signed = VAST.replace("/a.png", &format!("/a.png{signature}"));
+        let bid = changed(|bid| bid["adm"] = json!(signed));
+        let offer = one.bids(&auction(), &[respond(&answer(&[bid]))]).unwrap();
+        assert_eq!((offer.bids[0].creative, offer.bids[0].is_ready), (key, true), "{signature}");
+    }
+    assert_ne!(creative_key("one", "cr", Some("https://c.example/b.png?sig=1")), key);
+    assert_ne!(creative_key("one", "cr-2", Some("https://c.example/a.png?sig=1")), key);
+}
+
 proptest! {
     #[test]
     fn mutated_answers_never_panic(
