@@ -3,6 +3,7 @@
 use super::Mode;
 use super::document::{Ad, Document, NonLinear, Resource, ResourceKind};
 use super::error::VastError;
+use crate::format::category::with_those_above;
 use crate::format::link::Link;
 
 /// Sides of an image that are never exceeded, in pixels: the largest frame of video that is made.
@@ -20,7 +21,7 @@ pub struct Wanted<'a> {
     pub media_types: &'a [&'a str],
     /// How long the slot is, in milliseconds.
     pub slot_ms: u32,
-    /// Categories that are not shown.
+    /// Categories that are not shown, with those below them.
     pub blocked_categories: &'a [&'a str],
     /// How closely the document has to follow the standard.
     pub mode: Mode,
@@ -109,7 +110,8 @@ impl Ad {
         if is_required && (self.system.is_none() || self.title.is_none()) {
             return Err(VastError::Schema);
         }
-        let is_blocked = |category: &str| wanted.blocked_categories.contains(&category);
+        let is_blocked =
+            |category| with_those_above(category).any(|name| wanted.blocked_categories.contains(&name));
         if self.categories().any(is_blocked) {
             return Err(VastError::Category);
         }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use crate::auction::bidder::openrtb::Standing;
 use crate::booking::creative::MediaType;
+use crate::format::category::with_those_above;
 use crate::format::link::Link;
 use crate::format::vast::Overlay;
 
@@ -43,11 +44,8 @@ impl Creative {
     /// What the auction has to know of it.
     fn standing(&self) -> Standing {
         let categories = self.overlay.iter().flat_map(|overlay| &overlay.categories);
-        // Who blocks a category blocks what is below it: `IAB7` is meant by `IAB7-39` too.
-        let above = |category: &String| category.split_once('-').map(|(above, _)| Arc::from(above));
-        let about: BTreeSet<Arc<str>> = categories
-            .flat_map(|category| std::iter::once(category.as_str().into()).chain(above(category)))
-            .collect();
+        let about: BTreeSet<Arc<str>> =
+            categories.flat_map(|category| with_those_above(category)).map(Arc::from).collect();
         if about.is_empty() { Standing::Ready } else { Standing::ReadyAbout(Arc::new(about)) }
     }
 

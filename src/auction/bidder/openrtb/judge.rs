@@ -9,6 +9,7 @@ use super::response::{Answer, MAX_NAME, RawBid, Seat};
 use super::terms::{DealTerms, Imp, Terms};
 use crate::auction::bid::LossReason;
 use crate::auction::external::{External, Markup, Notices, Refused};
+use crate::format::category::with_those_above;
 use crate::format::link::Link;
 use crate::format::vast::{Chain, Document, Mode, Step, VastError, Wanted};
 use crate::money::Money;
@@ -175,10 +176,7 @@ impl Judge<'_> {
 
     fn categories(&self) -> Result<(), LossReason> {
         let blocked = &self.terms.blocked_categories;
-        let is_blocked = |category: &String| {
-            let above = category.split_once('-').map(|(above, _)| above);
-            blocked.contains(category) || above.is_some_and(|above| blocked.contains(above))
-        };
+        let is_blocked = |category: &String| with_those_above(category).any(|name| blocked.contains(name));
         if self.bid.categories.iter().any(is_blocked) { Err(LossReason::BlockedCategory) } else { Ok(()) }
     }
 
