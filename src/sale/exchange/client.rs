@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::header::{ACCEPT, LOCATION, USER_AGENT};
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy;
@@ -56,7 +56,10 @@ pub enum CallError {
     /// Nobody can be reached there, or nobody who speaks HTTP.
     #[error("{0}")]
     Unreachable(String),
-    /// The answer is too long or breaks off.
+    /// The answer is longer than anything that is taken.
+    #[error("the answer is too long")]
+    TooLong,
+    /// The answer breaks off.
     #[error("the answer's body: {0}")]
     Body(String),
     /// Another answer than one that is wanted.
@@ -74,12 +77,12 @@ impl CallError {
     /// Whether asking again later may help.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::Late => true,
+            Self::Unreachable(_) | Self::Body(_) | Self::Late => true,
             Self::Status(status) => {
                 status.is_server_error()
                     || matches!(*status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
             }
-            Self::Forbidden(_) | Self::Body(_) | Self::Request(_) => false,
+            Self::Forbidden(_) | Self::TooLong | Self::Request(_) => false,
         }
     }
 }
@@ -261,7 +264,9 @@ fn written(link: &Link) -> Result<String, CallError> {
 
 async fn collect(body: Incoming, max_len: usize) -> Result<Bytes, CallError> {
     let body = Limited::new(body, max_len).collect().await;
-    body.map(|body| body.to_bytes()).map_err(|error| CallError::Body(error.to_string()))
+    body.map(|body| body.to_bytes()).map_err(|error| {
+        if error.is::<LengthLimitError>() { CallError::TooLong } else { CallError::Body(error.to_string()) }
+    })
 }
 
 /// Why there is no connection.

@@ -100,8 +100,8 @@ impl Partner {
             Err(error) => {
                 let result = match &error {
                     CallError::Late => "late",
-                    CallError::Body(_) => "too_long",
-                    CallError::Unreachable(_) => "unreachable",
+                    CallError::TooLong => "too_long",
+                    CallError::Unreachable(_) | CallError::Body(_) => "unreachable",
                     _ => "failed",
                 };
                 (self.nothing(Some(&error.to_string())), result)
