@@ -40,8 +40,13 @@ use crate::http::fetch::system_roots;
 const CONNECTING: Duration = Duration::from_secs(5);
 /// Connections to one host that are kept though nothing is asked.
 const IDLE_CONNECTIONS: usize = 16;
-/// How long they are kept.
-const IDLE: Duration = Duration::from_secs(60);
+/// How long they are kept: cues are minutes apart, and a new connection may take longer than a bidder has.
+const IDLE: Duration = Duration::from_secs(600);
+/// How often the other side of HTTP/2 is pinged. What is between forgets a connection without traffic, and one that is dead is to be
+/// known before the next cue.
+const PING: Duration = Duration::from_secs(30);
+/// How long a ping may take; then the connection is closed.
+const PONG: Duration = Duration::from_secs(10);
 /// Heads of answers, in bytes.
 const MAX_HEAD: usize = 64 << 10;
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("onair/", env!("CARGO_PKG_VERSION")));
@@ -148,6 +153,10 @@ impl Client {
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
             .http1_max_buf_size(MAX_HEAD)
             .http2_max_header_list_size(MAX_HEAD as u32)
+            .timer(TokioTimer::new())
+            .http2_keep_alive_interval(PING)
+            .http2_keep_alive_timeout(PONG)
+            .http2_keep_alive_while_idle(true)
             .build(connector);
         Self { inner, guard: Arc::clone(guard) }
     }
