@@ -1,7 +1,7 @@
 //! What of an advertisement can be shown in a slot.
 
 use super::Mode;
-use super::document::{Ad, Document, NonLinear, Resource, ResourceKind};
+use super::document::{Ad, Document, MAX_LINKS, NonLinear, Resource, ResourceKind};
 use super::error::VastError;
 use crate::format::category::with_those_above;
 use crate::format::link::Link;
@@ -82,10 +82,14 @@ impl Document {
     /// Refuses a version that is not read.
     ///
     /// # Errors
-    /// [`VastError::Version`].
-    pub fn check_version(&self, mode: Mode) -> Result<(), VastError> {
-        let is_read = mode == Mode::Lenient || self.is_known_version();
-        if is_read { Ok(()) } else { Err(VastError::Version) }
+    /// [`VastError::Version`], with all error beacons of the document.
+    pub fn check_version(&self, mode: Mode) -> Result<(), Refusal> {
+        if mode == Mode::Lenient || self.is_known_version() {
+            return Ok(());
+        }
+        let errors = self.errors.iter().chain(self.ads.iter().flat_map(|ad| &ad.errors));
+        let errors: Vec<String> = errors.take(MAX_LINKS).cloned().collect();
+        Err(Refusal::new(VastError::Version, &errors))
     }
 }
 

@@ -46,8 +46,8 @@ fn problem(text: &str, mode: Mode) -> Option<VastError> {
         Ok(document) => document,
         Err(error) => return Some(error),
     };
-    if let Err(error) = document.check_version(mode) {
-        return Some(error);
+    if let Err(refusal) = document.check_version(mode) {
+        return Some(refusal.error);
     }
     let mut chain = Chain::new(document);
     match chain.step(&wanted(mode)) {
@@ -303,6 +303,10 @@ fn wrappers_are_followed_and_their_beacons_join() {
         assert_eq!((step, chain.refusals()[0].error, fetched), (Step::Failed, error, 1));
         assert_eq!(chain.refusals()[0].errors.len(), 1, "the wrapper is told");
     }
+    let strange = "<VAST version='9'><Error>https://t.example/none</Error></VAST>".to_owned();
+    let (_, chain, _) = follow(&wrapper, Mode::Strict, |_| Some(strange.clone()));
+    let told: Vec<&str> = chain.refusals()[0].errors.iter().map(|link| link.as_str()).collect();
+    assert_eq!(told, ["https://w.example/err?c=[ERRORCODE]", "https://t.example/none"]);
 }
 
 /// A document of wrappers with such attributes, each leading to `https://a.example/N`.

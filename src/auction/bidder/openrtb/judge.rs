@@ -11,7 +11,7 @@ use crate::auction::bid::LossReason;
 use crate::auction::external::{External, Markup, Notices, Refused};
 use crate::format::category::with_those_above;
 use crate::format::link::Link;
-use crate::format::vast::{Chain, Document, Mode, Step, VastError, Wanted};
+use crate::format::vast::{Chain, Document, Mode, Refusal, Step, VastError, Wanted};
 use crate::money::Money;
 
 /// A bid that may come to the decision.
@@ -278,10 +278,11 @@ impl Judge<'_> {
     /// The image of a VAST document; `None` if a wrapper has to be followed first.
     fn vast(&self, document: &str, imp: &Imp) -> Result<Option<Link>, Fault> {
         let mode = if self.is_lenient { Mode::Lenient } else { Mode::Strict };
-        let read = Document::read(document, mode).and_then(|of| of.check_version(mode).map(|()| of));
-        let read = read.map_err(|error| Fault {
+        let read = Document::read(document, mode).map_err(|error| Refusal::new(error, &[]));
+        let read = read.and_then(|of| of.check_version(mode).map(|()| of));
+        let read = read.map_err(|refusal| Fault {
             why: LossReason::InvalidResponse,
-            vast: Some((error.code(), Vec::new())),
+            vast: Some((refusal.error.code(), refusal.errors)),
         })?;
         let longest = imp.video.as_ref().and_then(|video| video.longest);
         let slot_ms = longest.and_then(|seconds| u32::try_from(seconds.checked_mul(1000)?).ok());

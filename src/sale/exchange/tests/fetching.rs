@@ -46,6 +46,7 @@ fn about(category: &str, inline: &str) -> String {
 fn wrapper(link: &str) -> String {
     format!(
         "<VAST version='4.2'><Ad><Wrapper><AdSystem>s</AdSystem><VASTAdTagURI><![CDATA[{link}]]></VASTAdTagURI>\
+         <Error>https://t.example/error</Error>\
          <Impression>https://t.example/wrapper</Impression></Wrapper></Ad></VAST>"
     )
 }
@@ -71,6 +72,9 @@ fn answer(asked: Asked) -> Answer {
             "/inline/" => reply(200, inline(&at("cdn", "/image"))),
             "/beer/" => reply(200, about("IAB7-39", &inline(&at("cdn", "/image")))),
             "/worse/" => reply(200, about("IAB25", &inline(&at("cdn", "/image")))),
+            "/lost/" => reply(200, inline(&at("cdn", "/gone"))),
+            "/drawn/" => reply(200, inline(&at("cdn", "/script"))),
+            "/torn/" => reply(200, inline(&at("cdn", "/broken"))),
             "/wrapped/" => reply(200, wrapper(&at("tag", "/inline"))),
             "/loop/" => reply(200, wrapper(&at("tag", "/loop"))),
             "/bomb/" => reply(
@@ -84,7 +88,7 @@ fn answer(asked: Asked) -> Answer {
 }
 
 async fn fetched(lab: &Lab, markup: Markup) -> Result<Creative, Failure> {
-    fetch(&lab.client(), &intake(), &order(markup)).await
+    fetch(&lab.client(), &intake(), &order(markup)).await.creative
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -154,17 +158,23 @@ async fn wrappers_are_followed_within_bounds_and_everybody_is_told() {
     }
     let beer = fetched(&lab, Markup::Vast(wrapper(&at("tag", "/beer")).into())).await.unwrap();
     assert_eq!(beer.overlay.unwrap().categories, ["IAB7-39"]);
-    for (first, why) in [
-        (wrapper(&at("tag", "/worse")), "the category is blocked"),
-        (wrapper(&at("tag", "/loop")), "too many wrappers"),
-        (wrapper(&at("tag", "/bomb")), "the document is no XML that can be read"),
-        (wrapper(&at("tag", "/binary")), "the document is no XML that can be read"),
-        (wrapper(&at("tag", "/inside")), "the wrapper leads nowhere"),
-        (wrapper("https://10.0.0.1/"), "the wrapper leads nowhere"),
-        (wrapper("http://cdn.example/"), "the wrapper leads nowhere"),
+    for (first, why, code) in [
+        (wrapper(&at("tag", "/worse")), "the category is blocked", 205),
+        (wrapper(&at("tag", "/loop")), "too many wrappers", 302),
+        (wrapper(&at("tag", "/bomb")), "the document is no XML that can be read", 100),
+        (wrapper(&at("tag", "/binary")), "the document is no XML that can be read", 100),
+        (wrapper(&at("tag", "/inside")), "the wrapper leads nowhere", 300),
+        (wrapper("https://10.0.0.1/"), "the wrapper leads nowhere", 300),
+        (wrapper("http://cdn.example/"), "the wrapper leads nowhere", 300),
+        (wrapper(&at("tag", "/lost")), "the answer is 404 Not Found", 502),
+        (wrapper(&at("tag", "/drawn")), "it is none of PNG, JPEG, WebP and GIF", 503),
+        (wrapper(&at("tag", "/torn")), "image: no image", 500),
     ] {
-        let failed = fetched(&lab, Markup::Vast(first.into())).await;
-        assert_eq!(failed, Err(Failure::Refused(why.to_owned())));
+        let failed = fetch(&lab.client(), &intake(), &order(Markup::Vast(first.into()))).await;
+        assert_eq!(failed.creative, Err(Failure::Refused(why.to_owned())));
+        let [refusal] = &failed.refusals[..] else { panic!("{why}: {:?}", failed.refusals) };
+        assert_eq!(refusal.error.code(), code, "{why}");
+        assert!(refusal.errors.iter().any(|link| link.as_str() == "https://t.example/error"), "{why}");
     }
     let loops = lab.asked("tag").iter().filter(|asked| asked.path.starts_with("/loop")).count();
     assert_eq!(loops, 5, "five wrappers at most");

@@ -257,6 +257,14 @@ fn one_bad_bid_takes_only_its_group_along() {
 }
 
 #[test]
+fn a_version_that_is_not_read_is_told_to_whom_the_document_names() {
+    let strange = changed(|bid| bid["adm"] = json!(VAST.replace("4.2", "9")));
+    let offer = offer_of(settings(), &answer(&[strange])).unwrap();
+    let (code, errors) = offer.refused[0].vast.clone().unwrap();
+    assert_eq!((code, errors), (102, vec![link("https://t.example/e?c=[ERRORCODE]&p=${AUCTION_PRICE}")]));
+}
+
+#[test]
 fn lenient_mode_takes_what_it_says() {
     let lenient = || Settings { lenient: true, ..settings() };
     let unversioned = VAST.replace(" version='4.2'", "");
