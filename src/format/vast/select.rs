@@ -19,7 +19,8 @@ pub struct Wanted<'a> {
     pub canvas: (u32, u32),
     /// Media types of resources that can be shown.
     pub media_types: &'a [&'a str],
-    /// How long the slot is, in milliseconds.
+    /// How long the slot is, in milliseconds; `u32::MAX` where that is not known yet, and [`Overlay::min_duration_ms`] is to be
+    /// looked at later.
     pub slot_ms: u32,
     /// Categories that are not shown, with those below them.
     pub blocked_categories: &'a [&'a str],
@@ -36,6 +37,8 @@ pub struct Overlay {
     pub media_type: String,
     /// Width and height as they are stated, in device-independent pixels.
     pub size: (u32, u32),
+    /// The shortest time that it should be shown, in milliseconds.
+    pub min_duration_ms: Option<u32>,
     /// Where a click leads.
     pub click_through: Option<Link>,
     /// Whom to tell of a click.
@@ -181,6 +184,7 @@ impl NonLinear {
                         resource: Some(link),
                         media_type,
                         size: (width, height),
+                        min_duration_ms: self.min_duration_ms,
                         click_through,
                         ..Overlay::default()
                     });

@@ -30,7 +30,7 @@ pub(super) struct Order {
     pub markup: Markup,
     /// What it is made for.
     pub format: OverlayFormat,
-    /// How long the slot is that it was offered for, in milliseconds.
+    /// How long the slot is that it was offered for, in milliseconds. What is behind a wrapper is fetched for slots of any length.
     pub slot_ms: u32,
     /// What the bidder's creatives must not be about. What single channels block is looked at when it bids.
     pub blocked_categories: BTreeSet<String>,
@@ -119,7 +119,8 @@ async fn resolve(
     let wanted = Wanted {
         canvas: CANVAS,
         media_types: &MEDIA_TYPES,
-        slot_ms: order.slot_ms,
+        // Of an advertisement itself, the same alternative as when it was judged: its key has that one's link.
+        slot_ms: if order.markup.is_wrapper() { u32::MAX } else { order.slot_ms },
         blocked_categories: &blocked,
         mode: order.mode,
     };

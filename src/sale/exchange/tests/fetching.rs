@@ -72,6 +72,11 @@ fn answer(asked: Asked) -> Answer {
             "/inline/" => reply(200, inline(&at("cdn", "/image"))),
             "/beer/" => reply(200, about("IAB7-39", &inline(&at("cdn", "/image")))),
             "/worse/" => reply(200, about("IAB25", &inline(&at("cdn", "/image")))),
+            "/lasting/" => reply(
+                200,
+                inline(&at("cdn", "/image"))
+                    .replace("<NonLinear ", "<NonLinear minSuggestedDuration='00:00:20' "),
+            ),
             "/lost/" => reply(200, inline(&at("cdn", "/gone"))),
             "/drawn/" => reply(200, inline(&at("cdn", "/script"))),
             "/torn/" => reply(200, inline(&at("cdn", "/broken"))),
@@ -158,6 +163,9 @@ async fn wrappers_are_followed_within_bounds_and_everybody_is_told() {
     }
     let beer = fetched(&lab, Markup::Vast(wrapper(&at("tag", "/beer")).into())).await.unwrap();
     assert_eq!(beer.overlay.unwrap().categories, ["IAB7-39"]);
+    // Longer than the slot that it is fetched for: another slot may be longer.
+    let lasting = fetched(&lab, Markup::Vast(wrapper(&at("tag", "/lasting")).into())).await.unwrap();
+    assert_eq!(lasting.overlay.unwrap().min_duration_ms, Some(20_000));
     for (first, why, code) in [
         (wrapper(&at("tag", "/worse")), "the category is blocked", 205),
         (wrapper(&at("tag", "/loop")), "too many wrappers", 302),
