@@ -40,7 +40,7 @@ fn answer(asked: Asked) -> Answer {
             "garbage.lab" => reply(200, &b"\x1f\x8b{\"id\":\xff\xfe[[[[["[..]),
             "moved.lab" => redirect("http://169.254.169.254/latest/meta-data"),
             "broken.lab" => reply(500, "sorry"),
-            "cut.lab" => reply(200, broken_off(b"{\"id\":")),
+            "cut.lab" => reply(200, broken_off()),
             // Deeper than any reader goes.
             "hostile.lab" => reply(200, "[".repeat(200_000)),
             host => panic!("nobody is asked at {host}"),
@@ -234,7 +234,7 @@ async fn requests_share_a_connection_and_are_compressed_where_that_is_wanted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_breaks_off_is_not_taken_for_somebody_who_says_too_much() {
-    let lab = Lab::open(answer).await;
+    let lab = Lab::speaking(&["http/1.1"], answer).await;
     let metrics = Metrics::new();
     let bidders = ["cut", "endless"].map(|name| lab.bidder(name)).into();
     let (exchange, _) = lab.counted(bidders, &metrics).await;

@@ -47,7 +47,7 @@ async fn frame(stream: &mut TlsStream<TcpStream>) -> u8 {
 
 #[tokio::test]
 async fn a_connection_is_pinged_while_nothing_is_asked() {
-    let (acceptor, roots) = tls();
+    let (acceptor, roots) = tls(&["h2"]);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let link = format!("https://good.lab:{}/", listener.local_addr().unwrap().port());
     let link = Link::parse(&link).unwrap();

@@ -66,7 +66,7 @@ fn answer(asked: Asked) -> Answer {
             "/broken/" => reply(200, &PNG[..6]),
             "/long/" => reply(200, [PNG, &vec![0; 1 << 20]].concat()),
             "/endless/" => reply(200, endless()),
-            "/cut/" => reply(200, broken_off(PNG)),
+            "/cut/" => reply(200, broken_off()),
             "/gone/" => reply(404, Body::empty()),
             "/ill/" => reply(503, Body::empty()),
             "/inline/" => reply(200, inline(&at("cdn", "/image"))),
@@ -117,11 +117,19 @@ async fn images_come_over_redirects_into_the_open_and_from_nowhere_else() {
     ] {
         assert_eq!(fetched(&lab, image(at(path))).await, Err(Failure::Refused(why.to_owned())), "{path}");
     }
-    for path in ["/ill", "/cut"] {
-        let absent = fetched(&lab, image(at(path))).await;
-        assert!(matches!(absent, Err(Failure::Absent(_))), "it may come another time: {absent:?}");
-    }
+    let ill = fetched(&lab, image(at("/ill"))).await;
+    assert!(matches!(ill, Err(Failure::Absent(_))), "it may come another time: {ill:?}");
     assert_eq!(lab.asked("cdn").iter().filter(|asked| asked.path.starts_with("/often")).count(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_breaks_off_may_come_another_time() {
+    let lab = Lab::speaking(&["http/1.1"], answer).await;
+    let link = lab.link("cdn", &format!("/cut/{}", lab.port));
+    let cut = lab.client().fetch(&link, 1 << 20, clock::monotonic() + super::stage::LONG).await;
+    assert!(matches!(cut, Err(CallError::Body(_))), "{cut:?}");
+    let cut = fetched(&lab, image(link)).await;
+    assert!(matches!(cut, Err(Failure::Absent(_))), "{cut:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

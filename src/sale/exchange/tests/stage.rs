@@ -73,7 +73,15 @@ pub struct Lab {
 
 impl Lab {
     pub async fn open(answer: impl Fn(Asked) -> Answer + Send + Sync + 'static) -> Self {
-        let (acceptor, roots) = tls();
+        Self::speaking(&["h2", "http/1.1"], answer).await
+    }
+
+    /// Speaks only some of the protocols.
+    pub async fn speaking(
+        protocols: &[&str],
+        answer: impl Fn(Asked) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        let (acceptor, roots) = tls(protocols);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (asked, connections) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicUsize::new(0)));
@@ -181,7 +189,7 @@ fn hosts() -> BTreeMap<String, IpAddr> {
 }
 
 /// Whom everybody here is: what answers over TLS, and whose certificate is believed.
-pub fn tls() -> (TlsAcceptor, RootCertStore) {
+pub fn tls(protocols: &[&str]) -> (TlsAcceptor, RootCertStore) {
     let names = NAMES.map(|name| format!("{name}.lab"));
     let made = rcgen::generate_simple_self_signed(names.to_vec()).unwrap();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
@@ -190,7 +198,7 @@ pub fn tls() -> (TlsAcceptor, RootCertStore) {
     roots.add(certificate.clone()).unwrap();
     let mut tls =
         ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
-    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    tls.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
     (TlsAcceptor::from(Arc::new(tls)), roots)
 }
 
@@ -284,12 +292,12 @@ impl http_body::Body for Endless {
     }
 }
 
-/// A body that breaks off after this.
-pub fn broken_off(start: &'static [u8]) -> Body {
-    Body::new(BrokenOff(Some(Bytes::from_static(start))))
+/// A body that breaks off. Before that it is longer than what a server of HTTP/1.1 keeps until it is sent, so its start has gone out.
+pub fn broken_off() -> Body {
+    Body::new(BrokenOff(7))
 }
 
-struct BrokenOff(Option<Bytes>);
+struct BrokenOff(usize);
 
 impl http_body::Body for BrokenOff {
     type Data = Bytes;
@@ -299,8 +307,11 @@ impl http_body::Body for BrokenOff {
         mut self: Pin<&mut Self>,
         _: &mut TaskContext<'_>,
     ) -> Poll<Option<Result<http_body::Frame<Bytes>, io::Error>>> {
-        let start = self.0.take().map(http_body::Frame::data);
-        Poll::Ready(Some(start.ok_or_else(|| io::Error::other("the cable is cut"))))
+        let Some(left) = self.0.checked_sub(1) else {
+            return Poll::Ready(Some(Err(io::Error::other("the cable is cut"))));
+        };
+        self.0 = left;
+        Poll::Ready(Some(Ok(http_body::Frame::data(vec![b'x'; 64 << 10].into()))))
     }
 }
 
