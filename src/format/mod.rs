@@ -1,6 +1,7 @@
 //! What is around a frame: containers, and messages that travel with a stream. And what is around a creative.
 
 pub mod amf;
+pub mod category;
 pub mod cue_message;
 pub mod flv;
 pub mod fmp4;

@@ -90,11 +90,20 @@ impl Chain {
         if !self.is_waiting {
             return;
         }
-        let document = Document::read(text, wanted.mode)
-            .and_then(|document| document.check_version(wanted.mode).map(|()| document));
-        match document {
-            Err(error) => self.failed(error),
-            Ok(document) => {
+        let document = match Document::read(text, wanted.mode) {
+            Err(error) => return self.failed(error),
+            Ok(document) => document,
+        };
+        match document.check_version(wanted.mode) {
+            Err(refusal) => {
+                let kept = self.refusals.len();
+                self.failed(refusal.error);
+                // Beside the wrappers, the document itself names somebody.
+                if let Some(kept) = self.refusals.get_mut(kept) {
+                    kept.errors.extend(refusal.errors);
+                }
+            }
+            Ok(()) => {
                 self.is_waiting = false;
                 let wrapper = self.levels.last_mut().and_then(|level| level.ads.pop_front());
                 self.enter(document, wrapper);

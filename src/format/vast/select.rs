@@ -1,8 +1,9 @@
 //! What of an advertisement can be shown in a slot.
 
 use super::Mode;
-use super::document::{Ad, Document, NonLinear, Resource, ResourceKind};
+use super::document::{Ad, Document, MAX_LINKS, NonLinear, Resource, ResourceKind};
 use super::error::VastError;
+use crate::format::category::with_those_above;
 use crate::format::link::Link;
 
 /// Sides of an image that are never exceeded, in pixels: the largest frame of video that is made.
@@ -18,9 +19,10 @@ pub struct Wanted<'a> {
     pub canvas: (u32, u32),
     /// Media types of resources that can be shown.
     pub media_types: &'a [&'a str],
-    /// How long the slot is, in milliseconds.
+    /// How long the slot is, in milliseconds; `u32::MAX` where that is not known yet, and [`Overlay::min_duration_ms`] is to be
+    /// looked at later.
     pub slot_ms: u32,
-    /// Categories that are not shown.
+    /// Categories that are not shown, with those below them.
     pub blocked_categories: &'a [&'a str],
     /// How closely the document has to follow the standard.
     pub mode: Mode,
@@ -35,6 +37,8 @@ pub struct Overlay {
     pub media_type: String,
     /// Width and height as they are stated, in device-independent pixels.
     pub size: (u32, u32),
+    /// The shortest time that it should be shown, in milliseconds.
+    pub min_duration_ms: Option<u32>,
     /// Where a click leads.
     pub click_through: Option<Link>,
     /// Whom to tell of a click.
@@ -81,10 +85,14 @@ impl Document {
     /// Refuses a version that is not read.
     ///
     /// # Errors
-    /// [`VastError::Version`].
-    pub fn check_version(&self, mode: Mode) -> Result<(), VastError> {
-        let is_read = mode == Mode::Lenient || self.is_known_version();
-        if is_read { Ok(()) } else { Err(VastError::Version) }
+    /// [`VastError::Version`], with all error beacons of the document.
+    pub fn check_version(&self, mode: Mode) -> Result<(), Refusal> {
+        if mode == Mode::Lenient || self.is_known_version() {
+            return Ok(());
+        }
+        let errors = self.errors.iter().chain(self.ads.iter().flat_map(|ad| &ad.errors));
+        let errors: Vec<String> = errors.take(MAX_LINKS).cloned().collect();
+        Err(Refusal::new(VastError::Version, &errors))
     }
 }
 
@@ -109,7 +117,8 @@ impl Ad {
         if is_required && (self.system.is_none() || self.title.is_none()) {
             return Err(VastError::Schema);
         }
-        let is_blocked = |category: &str| wanted.blocked_categories.contains(&category);
+        let is_blocked =
+            |category| with_those_above(category).any(|name| wanted.blocked_categories.contains(&name));
         if self.categories().any(is_blocked) {
             return Err(VastError::Category);
         }
@@ -175,6 +184,7 @@ impl NonLinear {
                         resource: Some(link),
                         media_type,
                         size: (width, height),
+                        min_duration_ms: self.min_duration_ms,
                         click_through,
                         ..Overlay::default()
                     });

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::header::{ACCEPT, LOCATION, USER_AGENT};
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy;
@@ -40,8 +40,13 @@ use crate::http::fetch::system_roots;
 const CONNECTING: Duration = Duration::from_secs(5);
 /// Connections to one host that are kept though nothing is asked.
 const IDLE_CONNECTIONS: usize = 16;
-/// How long they are kept.
-const IDLE: Duration = Duration::from_secs(60);
+/// How long they are kept: cues are minutes apart, and a new connection may take longer than a bidder has.
+const IDLE: Duration = Duration::from_secs(600);
+/// How often the other side of HTTP/2 is pinged. What is between forgets a connection without traffic, and one that is dead is to be
+/// known before the next cue.
+const PING: Duration = Duration::from_secs(30);
+/// How long a ping may take; then the connection is closed.
+const PONG: Duration = Duration::from_secs(10);
 /// Heads of answers, in bytes.
 const MAX_HEAD: usize = 64 << 10;
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("onair/", env!("CARGO_PKG_VERSION")));
@@ -56,7 +61,10 @@ pub enum CallError {
     /// Nobody can be reached there, or nobody who speaks HTTP.
     #[error("{0}")]
     Unreachable(String),
-    /// The answer is too long or breaks off.
+    /// The answer is longer than anything that is taken.
+    #[error("the answer is too long")]
+    TooLong,
+    /// The answer breaks off.
     #[error("the answer's body: {0}")]
     Body(String),
     /// Another answer than one that is wanted.
@@ -74,12 +82,12 @@ impl CallError {
     /// Whether asking again later may help.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::Late => true,
+            Self::Unreachable(_) | Self::Body(_) | Self::Late => true,
             Self::Status(status) => {
                 status.is_server_error()
                     || matches!(*status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
             }
-            Self::Forbidden(_) | Self::Body(_) | Self::Request(_) => false,
+            Self::Forbidden(_) | Self::TooLong | Self::Request(_) => false,
         }
     }
 }
@@ -145,6 +153,10 @@ impl Client {
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
             .http1_max_buf_size(MAX_HEAD)
             .http2_max_header_list_size(MAX_HEAD as u32)
+            .timer(TokioTimer::new())
+            .http2_keep_alive_interval(PING)
+            .http2_keep_alive_timeout(PONG)
+            .http2_keep_alive_while_idle(true)
             .build(connector);
         Self { inner, guard: Arc::clone(guard) }
     }
@@ -261,7 +273,9 @@ fn written(link: &Link) -> Result<String, CallError> {
 
 async fn collect(body: Incoming, max_len: usize) -> Result<Bytes, CallError> {
     let body = Limited::new(body, max_len).collect().await;
-    body.map(|body| body.to_bytes()).map_err(|error| CallError::Body(error.to_string()))
+    body.map(|body| body.to_bytes()).map_err(|error| {
+        if error.is::<LengthLimitError>() { CallError::TooLong } else { CallError::Body(error.to_string()) }
+    })
 }
 
 /// Why there is no connection.

@@ -1,13 +1,14 @@
 //! What is known of one bidder's creatives: on their way, at hand, or not to be shown. No bidder takes another's room.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::auction::bidder::openrtb::Standing;
+use crate::auction::bidder::openrtb::{Found, Standing};
 use crate::booking::creative::MediaType;
+use crate::format::category::with_those_above;
 use crate::format::link::Link;
 use crate::format::vast::Overlay;
 
@@ -42,13 +43,13 @@ impl Creative {
 
     /// What the auction has to know of it.
     fn standing(&self) -> Standing {
-        let categories = self.overlay.iter().flat_map(|overlay| &overlay.categories);
-        // Who blocks a category blocks what is below it: `IAB7` is meant by `IAB7-39` too.
-        let above = |category: &String| category.split_once('-').map(|(above, _)| Arc::from(above));
-        let about: BTreeSet<Arc<str>> = categories
-            .flat_map(|category| std::iter::once(category.as_str().into()).chain(above(category)))
-            .collect();
-        if about.is_empty() { Standing::Ready } else { Standing::ReadyAbout(Arc::new(about)) }
+        let Some(overlay) = &self.overlay else { return Standing::Ready };
+        let categories = overlay.categories.iter().flat_map(|category| with_those_above(category));
+        let found = Found {
+            categories: categories.map(Arc::from).collect(),
+            shortest_ms: overlay.min_duration_ms.unwrap_or(0),
+        };
+        if found == Found::default() { Standing::Ready } else { Standing::ReadyAs(Arc::new(found)) }
     }
 
     /// What kind of image it is.
@@ -209,13 +210,18 @@ mod tests {
     }
 
     #[test]
-    fn what_a_wrapper_has_led_to_says_what_it_is_about() {
+    fn what_a_wrapper_has_led_to_says_what_it_is_about_and_how_long_it_takes() {
         let (mut creatives, now) = (Creatives::default(), clock::monotonic());
-        let overlay = Overlay { categories: vec!["IAB7-39".into(), "IAB1".into()], ..Overlay::default() };
+        let overlay = Overlay {
+            categories: vec!["IAB7-39".into(), "IAB1".into()],
+            min_duration_ms: Some(20_000),
+            ..Overlay::default()
+        };
         let wrapped = creative(10).map(|creative| Creative { overlay: Some(overlay), ..creative });
         creatives.fetched(1, wrapped, now);
-        let about = ["IAB1", "IAB7", "IAB7-39"].map(Arc::from).into();
-        let expected = BTreeMap::from([(1, Standing::ReadyAbout(Arc::new(about)))]);
+        let found =
+            Found { categories: ["IAB1", "IAB7", "IAB7-39"].map(Arc::from).into(), shortest_ms: 20_000 };
+        let expected = BTreeMap::from([(1, Standing::ReadyAs(Arc::new(found)))]);
         assert_eq!(*creatives.standings(now), expected);
     }
 

@@ -12,10 +12,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::breaker::{Breaker, Pass};
 use super::client::{CallError, Client};
 use super::creatives::{Creatives, Failure};
-use super::fetch::{Order, fetch};
+use super::fetch::{Fetched, Order, fetch};
 use super::metrics::Metrics;
 use super::notices::Notifier;
 use crate::auction::bidder::openrtb::notices::Told;
+use crate::auction::bidder::openrtb::request::auction_id;
 use crate::auction::bidder::openrtb::{OpenRtb, Seller, Settings};
 use crate::auction::bidder::{Bidder as _, Request, Response};
 use crate::auction::external::{External, Links};
@@ -100,8 +101,8 @@ impl Partner {
             Err(error) => {
                 let result = match &error {
                     CallError::Late => "late",
-                    CallError::Body(_) => "too_long",
-                    CallError::Unreachable(_) => "unreachable",
+                    CallError::TooLong => "too_long",
+                    CallError::Unreachable(_) | CallError::Body(_) => "unreachable",
                     _ => "failed",
                 };
                 (self.nothing(Some(&error.to_string())), result)
@@ -193,15 +194,21 @@ impl Partner {
                 mode: if self.settings.lenient { Mode::Lenient } else { Mode::Strict },
                 max_bytes: self.max_image,
             };
-            let (partner, key, name) = (Arc::clone(self), bid.creative, Arc::clone(&external.creative));
-            tokio::spawn(async move { partner.fetch(key, &name, &order).await });
+            let (partner, key, external) = (Arc::clone(self), bid.creative, external.clone());
+            let auction = auction_id(auction);
+            tokio::spawn(async move { partner.fetch(key, &auction, &external, &order).await });
         }
     }
 
-    async fn fetch(&self, key: u64, name: &str, order: &Order) {
+    /// Fetches a creative for a bid, and tells whom its documents name what could not be shown.
+    async fn fetch(&self, key: u64, auction: &str, external: &External, order: &Order) {
         // The semaphore is never closed.
         let _turn = self.state.fetches.acquire().await;
-        let fetched = fetch(&self.links, &*self.intake, order).await;
+        let Fetched { creative: fetched, refusals } = fetch(&self.links, &*self.intake, order).await;
+        let told = self.told(auction);
+        let notices = refusals.iter().flat_map(|refusal| told.not_shown(external, refusal));
+        notices.for_each(|notice| self.notifier.tell(notice));
+        let name = &*external.creative;
         let result = match &fetched {
             Ok(creative) => {
                 tracing::info!(bidder = %self.name, creative = name, link = %creative.link, "creative at hand");

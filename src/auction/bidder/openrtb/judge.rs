@@ -9,8 +9,9 @@ use super::response::{Answer, MAX_NAME, RawBid, Seat};
 use super::terms::{DealTerms, Imp, Terms};
 use crate::auction::bid::LossReason;
 use crate::auction::external::{External, Markup, Notices, Refused};
+use crate::format::category::with_those_above;
 use crate::format::link::Link;
-use crate::format::vast::{Chain, Document, Mode, Step, VastError, Wanted};
+use crate::format::vast::{Chain, Document, Mode, Refusal, Step, VastError, Wanted};
 use crate::money::Money;
 
 /// A bid that may come to the decision.
@@ -175,10 +176,7 @@ impl Judge<'_> {
 
     fn categories(&self) -> Result<(), LossReason> {
         let blocked = &self.terms.blocked_categories;
-        let is_blocked = |category: &String| {
-            let above = category.split_once('-').map(|(above, _)| above);
-            blocked.contains(category) || above.is_some_and(|above| blocked.contains(above))
-        };
+        let is_blocked = |category: &String| with_those_above(category).any(|name| blocked.contains(name));
         if self.bid.categories.iter().any(is_blocked) { Err(LossReason::BlockedCategory) } else { Ok(()) }
     }
 
@@ -280,10 +278,11 @@ impl Judge<'_> {
     /// The image of a VAST document; `None` if a wrapper has to be followed first.
     fn vast(&self, document: &str, imp: &Imp) -> Result<Option<Link>, Fault> {
         let mode = if self.is_lenient { Mode::Lenient } else { Mode::Strict };
-        let read = Document::read(document, mode).and_then(|of| of.check_version(mode).map(|()| of));
-        let read = read.map_err(|error| Fault {
+        let read = Document::read(document, mode).map_err(|error| Refusal::new(error, &[]));
+        let read = read.and_then(|of| of.check_version(mode).map(|()| of));
+        let read = read.map_err(|refusal| Fault {
             why: LossReason::InvalidResponse,
-            vast: Some((error.code(), Vec::new())),
+            vast: Some((refusal.error.code(), refusal.errors)),
         })?;
         let longest = imp.video.as_ref().and_then(|video| video.longest);
         let slot_ms = longest.and_then(|seconds| u32::try_from(seconds.checked_mul(1000)?).ok());

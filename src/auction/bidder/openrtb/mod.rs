@@ -61,16 +61,29 @@ pub struct OpenRtb {
 pub enum Standing {
     /// It is fetched, allowed and at hand.
     Ready,
-    /// It is, and this is what it is about: a bid behind a wrapper may not have said so.
-    ReadyAbout(Arc<BTreeSet<Arc<str>>>),
+    /// It is, and this has been found out about it.
+    ReadyAs(Arc<Found>),
     /// It must not be shown.
     Disapproved,
 }
 
+/// What is found out about a creative when it is fetched: a bid with a wrapper may not have said so.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// What it is about, with all that this is below.
+    pub categories: BTreeSet<Arc<str>>,
+    /// The shortest time that it should be shown, in milliseconds; 0 for any.
+    pub shortest_ms: u32,
+}
+
 /// What a creative is known by: its bidder, the bidder's name of it, and where its image is, so that another image is
 /// another creative. Behind a wrapper the image is not known when it bids; the name has to do.
+///
+/// What is behind `?` or `#` in the link is left out: signatures and cache-busters are others in each bid, and a creative that is
+/// new each time would never be at hand.
 pub fn creative_key(bidder: &str, creative: &str, resource: Option<&str>) -> u64 {
-    let parts = [bidder, "\n", creative, "\n", resource.unwrap_or_default()];
+    let place = resource.and_then(|link| link.split(['?', '#']).next()).unwrap_or_default();
+    let parts = [bidder, "\n", creative, "\n", place];
     parts
         .into_iter()
         .flat_map(str::bytes)
@@ -90,10 +103,21 @@ impl OpenRtb {
             let resource = fair.resource.as_ref().map(|link| link.as_str());
             let creative = creative_key(&self.settings.name, &fair.external.creative, resource);
             let standing = self.creatives.get(&creative);
-            if standing == Some(&Standing::Disapproved) {
+            let found = match standing {
+                Some(Standing::ReadyAs(found)) => Some(found),
+                _ => None,
+            };
+            // What is no wrapper was judged by its own document.
+            let is_too_long = fair.resource.is_none()
+                && found.is_some_and(|found| found.shortest_ms > auction.context.duration_ms);
+            let why_not = match standing {
+                Some(Standing::Disapproved) => Some(LossReason::Disapproved),
+                _ => is_too_long.then_some(LossReason::TooLong),
+            };
+            if let Some(why) = why_not {
                 offer.refused.push(Refused {
                     id: fair.id,
-                    why: LossReason::Disapproved,
+                    why,
                     seat: fair.external.seat,
                     lost: fair.external.notices.lost,
                     vast: None,
@@ -101,15 +125,15 @@ impl OpenRtb {
                 continue;
             }
             let mut categories = fair.categories;
-            if let Some(Standing::ReadyAbout(about)) = standing {
-                categories.extend(about.iter().cloned());
+            if let Some(found) = found {
+                categories.extend(found.categories.iter().cloned());
             }
             offer.bids.push(Bid {
                 id: fair.id,
                 campaign: self.campaign,
                 creative,
                 format: auction.context.format,
-                is_ready: matches!(standing, Some(Standing::Ready | Standing::ReadyAbout(_))),
+                is_ready: matches!(standing, Some(Standing::Ready | Standing::ReadyAs(_))),
                 categories,
                 accepts_server_counts: self.settings.accepts_server_counts,
                 price: fair.price,

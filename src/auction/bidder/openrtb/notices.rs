@@ -11,7 +11,7 @@ use crate::auction::bid::{Bid, LossReason};
 use crate::auction::decide::{BidPlace, Trace};
 use crate::auction::external::{External, Links, Refused};
 use crate::format::link::Link;
-use crate::format::vast;
+use crate::format::vast::{self, Refusal};
 use crate::ledger::{Attention, AttentionKind, DisplayClass};
 use crate::money::Money;
 
@@ -201,13 +201,12 @@ impl Told<'_> {
         };
         let lost = self.notice(NoticeKind::Lost, refused.lost.as_ref(), &values);
         let (code, beacons) = refused.vast.as_ref().map_or((0, &[][..]), |(code, links)| (*code, links));
-        let mut vast = vast::Macros::default();
-        vast.set("ERRORCODE", code.to_string());
-        let beacons = beacons.iter().filter_map(|link| {
-            let link = self.filled(link, &values, &vast)?;
-            Some(Notice { kind: NoticeKind::VastError, link, idempotency_key: None })
-        });
-        lost.into_iter().chain(beacons).collect()
+        lost.into_iter().chain(self.vast_errors(code, beacons, &values)).collect()
+    }
+
+    /// The bid's creative was fetched in vain, or some of what it leads to was.
+    pub fn not_shown(&self, external: &External, refusal: &Refusal) -> Vec<Notice> {
+        self.vast_errors(refusal.error.code(), &refusal.errors, &self.values(external))
     }
 
     /// Everything that one bidder is told as soon as a sale is decided: whether its bids have won or lost, and what was
@@ -233,6 +232,16 @@ impl Told<'_> {
     /// A link of markup with its macros replaced, both kinds of them.
     fn filled(&self, link: &Link, values: &Values, vast: &vast::Macros) -> Option<Link> {
         Link::parse(&vast.apply(&values.apply(link.as_str(), self.agreed))).ok()
+    }
+
+    fn vast_errors(&self, code: u16, beacons: &[Link], values: &Values) -> Vec<Notice> {
+        let mut vast = vast::Macros::default();
+        vast.set("ERRORCODE", code.to_string());
+        let notice = |link| {
+            let link = self.filled(link, values, &vast)?;
+            Some(Notice { kind: NoticeKind::VastError, link, idempotency_key: None })
+        };
+        beacons.iter().filter_map(notice).collect()
     }
 
     fn notice(&self, kind: NoticeKind, link: Option<&Link>, values: &Values) -> Option<Notice> {

@@ -132,7 +132,8 @@ fn imp(auction: &Auction, settings: &Settings, seller: &Seller, k: u32) -> Value
     let context = &auction.context;
     let (subtype, position, (width, height)) = geometry(context.format);
     let format = serde_json::to_value(context.format).unwrap_or_default();
-    let multiplier = if auction.audience < k { context.viewers } else { auction.audience };
+    // Viewers of HLS are estimates and may be none; for nobody nothing would be asked.
+    let viewers = if auction.audience < k { context.viewers } else { auction.audience };
     let mut imp = json!({
         "id": IMP,
         "tagid": format!("overlay-{}", format.as_str().unwrap_or_default()),
@@ -149,7 +150,7 @@ fn imp(auction: &Auction, settings: &Settings, seller: &Seller, k: u32) -> Value
         "exp": EXPIRES_SECONDS.max(context.counts_until.saturating_sub(context.at).saturating_add(999) / 1000),
         "dt": context.starts_at.max(context.at),
         // The seller counts its own audience (AdCOM, list "DOOH Multiplier Measurement Source Types": 3, publisher).
-        "qty": { "multiplier": multiplier, "sourcetype": 3 },
+        "qty": { "multiplier": viewers.max(1), "sourcetype": 3 },
     });
     if context.engagement > 0 {
         let metric = json!([{ "type": "engagement", "value": context.engagement, "vendor": "EXCHANGE" }]);

@@ -9,11 +9,12 @@ use axum::body::Body;
 use flate2::read::GzDecoder;
 use http::Version;
 
-use super::stage::{Answer, Asked, LONG, Lab, PNG, auction, bid, endless, redirect, reply};
+use super::stage::{Answer, Asked, LONG, Lab, PNG, auction, bid, broken_off, endless, redirect, reply};
 use crate::auction::bidder::openrtb::Settings;
 use crate::auction::{Auction, Offer, Trace};
 use crate::clock;
 use crate::ledger::{Event, Lot, Receipt, Reservation};
+use crate::metrics::Metrics;
 use crate::money::{Money, Share};
 use crate::sale::exchange::Exchange;
 use crate::sale::exchange::account::account;
@@ -39,6 +40,7 @@ fn answer(asked: Asked) -> Answer {
             "garbage.lab" => reply(200, &b"\x1f\x8b{\"id\":\xff\xfe[[[[["[..]),
             "moved.lab" => redirect("http://169.254.169.254/latest/meta-data"),
             "broken.lab" => reply(500, "sorry"),
+            "cut.lab" => reply(200, broken_off()),
             // Deeper than any reader goes.
             "hostile.lab" => reply(200, "[".repeat(200_000)),
             host => panic!("nobody is asked at {host}"),
@@ -228,6 +230,20 @@ async fn requests_share_a_connection_and_are_compressed_where_that_is_wanted() {
     lab.until_asked("cdn", 1).await;
     // One for each bidder, and one for each bidder's image.
     assert!(lab.connections.load(Ordering::Relaxed) - before <= 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_breaks_off_is_not_taken_for_somebody_who_says_too_much() {
+    let lab = Lab::speaking(&["http/1.1"], answer).await;
+    let metrics = Metrics::new();
+    let bidders = ["cut", "endless"].map(|name| lab.bidder(name)).into();
+    let (exchange, _) = lab.counted(bidders, &metrics).await;
+    ask(&exchange, &[auction()]).await;
+    let text = metrics.text();
+    for counted in ["{bidder=\"cut\",result=\"unreachable\"} 1", "{bidder=\"endless\",result=\"too_long\"} 1"]
+    {
+        assert!(text.contains(counted), "{text}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

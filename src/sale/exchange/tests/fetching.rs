@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 
-use super::stage::{Answer, Asked, Lab, PNG, endless, intake, redirect, reply};
+use super::stage::{Answer, Asked, Lab, PNG, broken_off, endless, intake, redirect, reply};
 use crate::auction::external::{ImageMarkup, Markup};
 use crate::clock;
 use crate::format::link::Link;
@@ -46,6 +46,7 @@ fn about(category: &str, inline: &str) -> String {
 fn wrapper(link: &str) -> String {
     format!(
         "<VAST version='4.2'><Ad><Wrapper><AdSystem>s</AdSystem><VASTAdTagURI><![CDATA[{link}]]></VASTAdTagURI>\
+         <Error>https://t.example/error</Error>\
          <Impression>https://t.example/wrapper</Impression></Wrapper></Ad></VAST>"
     )
 }
@@ -65,11 +66,20 @@ fn answer(asked: Asked) -> Answer {
             "/broken/" => reply(200, &PNG[..6]),
             "/long/" => reply(200, [PNG, &vec![0; 1 << 20]].concat()),
             "/endless/" => reply(200, endless()),
+            "/cut/" => reply(200, broken_off()),
             "/gone/" => reply(404, Body::empty()),
             "/ill/" => reply(503, Body::empty()),
             "/inline/" => reply(200, inline(&at("cdn", "/image"))),
             "/beer/" => reply(200, about("IAB7-39", &inline(&at("cdn", "/image")))),
             "/worse/" => reply(200, about("IAB25", &inline(&at("cdn", "/image")))),
+            "/lasting/" => reply(
+                200,
+                inline(&at("cdn", "/image"))
+                    .replace("<NonLinear ", "<NonLinear minSuggestedDuration='00:00:20' "),
+            ),
+            "/lost/" => reply(200, inline(&at("cdn", "/gone"))),
+            "/drawn/" => reply(200, inline(&at("cdn", "/script"))),
+            "/torn/" => reply(200, inline(&at("cdn", "/broken"))),
             "/wrapped/" => reply(200, wrapper(&at("tag", "/inline"))),
             "/loop/" => reply(200, wrapper(&at("tag", "/loop"))),
             "/bomb/" => reply(
@@ -83,7 +93,7 @@ fn answer(asked: Asked) -> Answer {
 }
 
 async fn fetched(lab: &Lab, markup: Markup) -> Result<Creative, Failure> {
-    fetch(&lab.client(), &intake(), &order(markup)).await
+    fetch(&lab.client(), &intake(), &order(markup)).await.creative
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,8 +111,8 @@ async fn images_come_over_redirects_into_the_open_and_from_nowhere_else() {
         ("/plain", "only https is followed here"),
         ("/script", "it is none of PNG, JPEG, WebP and GIF"),
         ("/broken", "image: no image"),
-        ("/long", "the answer's body: length limit exceeded"),
-        ("/endless", "the answer's body: length limit exceeded"),
+        ("/long", "the answer is too long"),
+        ("/endless", "the answer is too long"),
         ("/gone", "the answer is 404 Not Found"),
     ] {
         assert_eq!(fetched(&lab, image(at(path))).await, Err(Failure::Refused(why.to_owned())), "{path}");
@@ -110,6 +120,16 @@ async fn images_come_over_redirects_into_the_open_and_from_nowhere_else() {
     let ill = fetched(&lab, image(at("/ill"))).await;
     assert!(matches!(ill, Err(Failure::Absent(_))), "it may come another time: {ill:?}");
     assert_eq!(lab.asked("cdn").iter().filter(|asked| asked.path.starts_with("/often")).count(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_breaks_off_may_come_another_time() {
+    let lab = Lab::speaking(&["http/1.1"], answer).await;
+    let link = lab.link("cdn", &format!("/cut/{}", lab.port));
+    let cut = lab.client().fetch(&link, 1 << 20, clock::monotonic() + super::stage::LONG).await;
+    assert!(matches!(cut, Err(CallError::Body(_))), "{cut:?}");
+    let cut = fetched(&lab, image(link)).await;
+    assert!(matches!(cut, Err(Failure::Absent(_))), "{cut:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -151,17 +171,26 @@ async fn wrappers_are_followed_within_bounds_and_everybody_is_told() {
     }
     let beer = fetched(&lab, Markup::Vast(wrapper(&at("tag", "/beer")).into())).await.unwrap();
     assert_eq!(beer.overlay.unwrap().categories, ["IAB7-39"]);
-    for (first, why) in [
-        (wrapper(&at("tag", "/worse")), "the category is blocked"),
-        (wrapper(&at("tag", "/loop")), "too many wrappers"),
-        (wrapper(&at("tag", "/bomb")), "the document is no XML that can be read"),
-        (wrapper(&at("tag", "/binary")), "the document is no XML that can be read"),
-        (wrapper(&at("tag", "/inside")), "the wrapper leads nowhere"),
-        (wrapper("https://10.0.0.1/"), "the wrapper leads nowhere"),
-        (wrapper("http://cdn.example/"), "the wrapper leads nowhere"),
+    // Longer than the slot that it is fetched for: another slot may be longer.
+    let lasting = fetched(&lab, Markup::Vast(wrapper(&at("tag", "/lasting")).into())).await.unwrap();
+    assert_eq!(lasting.overlay.unwrap().min_duration_ms, Some(20_000));
+    for (first, why, code) in [
+        (wrapper(&at("tag", "/worse")), "the category is blocked", 205),
+        (wrapper(&at("tag", "/loop")), "too many wrappers", 302),
+        (wrapper(&at("tag", "/bomb")), "the document is no XML that can be read", 100),
+        (wrapper(&at("tag", "/binary")), "the document is no XML that can be read", 100),
+        (wrapper(&at("tag", "/inside")), "the wrapper leads nowhere", 300),
+        (wrapper("https://10.0.0.1/"), "the wrapper leads nowhere", 300),
+        (wrapper("http://cdn.example/"), "the wrapper leads nowhere", 300),
+        (wrapper(&at("tag", "/lost")), "the answer is 404 Not Found", 502),
+        (wrapper(&at("tag", "/drawn")), "it is none of PNG, JPEG, WebP and GIF", 503),
+        (wrapper(&at("tag", "/torn")), "image: no image", 500),
     ] {
-        let failed = fetched(&lab, Markup::Vast(first.into())).await;
-        assert_eq!(failed, Err(Failure::Refused(why.to_owned())));
+        let failed = fetch(&lab.client(), &intake(), &order(Markup::Vast(first.into()))).await;
+        assert_eq!(failed.creative, Err(Failure::Refused(why.to_owned())));
+        let [refusal] = &failed.refusals[..] else { panic!("{why}: {:?}", failed.refusals) };
+        assert_eq!(refusal.error.code(), code, "{why}");
+        assert!(refusal.errors.iter().any(|link| link.as_str() == "https://t.example/error"), "{why}");
     }
     let loops = lab.asked("tag").iter().filter(|asked| asked.path.starts_with("/loop")).count();
     assert_eq!(loops, 5, "five wrappers at most");

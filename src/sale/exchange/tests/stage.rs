@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -72,16 +73,15 @@ pub struct Lab {
 
 impl Lab {
     pub async fn open(answer: impl Fn(Asked) -> Answer + Send + Sync + 'static) -> Self {
-        let names = NAMES.map(|name| format!("{name}.lab"));
-        let made = rcgen::generate_simple_self_signed(names.to_vec()).unwrap();
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-        let certificate = made.cert.der().clone();
-        let mut roots = RootCertStore::empty();
-        roots.add(certificate.clone()).unwrap();
-        let mut tls =
-            ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
-        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let acceptor = TlsAcceptor::from(Arc::new(tls));
+        Self::speaking(&["h2", "http/1.1"], answer).await
+    }
+
+    /// Speaks only some of the protocols.
+    pub async fn speaking(
+        protocols: &[&str],
+        answer: impl Fn(Asked) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        let (acceptor, roots) = tls(protocols);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (asked, connections) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicUsize::new(0)));
@@ -132,7 +132,7 @@ impl Lab {
     }
 
     pub fn guard(&self) -> Arc<Guard> {
-        Arc::new(Guard::new(hosts()))
+        guard()
     }
 
     /// For links of strangers.
@@ -155,6 +155,11 @@ impl Lab {
     }
 
     pub async fn exchange(&self, bidders: Vec<Settings>) -> (Exchange, Ledger) {
+        self.counted(bidders, &Metrics::new()).await
+    }
+
+    /// The same, with its metrics here.
+    pub async fn counted(&self, bidders: Vec<Settings>, metrics: &Metrics) -> (Exchange, Ledger) {
         let config = Config { url: "sqlite::memory:".to_owned() };
         let store = Store::open(&config, &std::env::temp_dir()).await.unwrap();
         let log = Arc::new(SqliteLedger::open(store.pool()).await.unwrap());
@@ -170,17 +175,36 @@ impl Lab {
             intake: Arc::new(Pretence),
             max_image: 1 << 20,
         };
-        (Exchange::with(parts, &Metrics::new(), Duration::from_millis(1)).await, ledger)
+        (Exchange::with(parts, metrics, Duration::from_millis(1)).await, ledger)
     }
 }
 
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 14] = [
     "good", "better", "hung", "late", "huge", "endless", "garbage", "moved", "broken", "hostile", "gone",
-    "cdn", "tag",
+    "cdn", "tag", "cut",
 ];
 
 fn hosts() -> BTreeMap<String, IpAddr> {
     NAMES.iter().map(|name| (format!("{name}.lab"), IpAddr::V4(Ipv4Addr::LOCALHOST))).collect()
+}
+
+/// Whom everybody here is: what answers over TLS, and whose certificate is believed.
+pub fn tls(protocols: &[&str]) -> (TlsAcceptor, RootCertStore) {
+    let names = NAMES.map(|name| format!("{name}.lab"));
+    let made = rcgen::generate_simple_self_signed(names.to_vec()).unwrap();
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+    let certificate = made.cert.der().clone();
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate.clone()).unwrap();
+    let mut tls =
+        ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+    tls.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    (TlsAcceptor::from(Arc::new(tls)), roots)
+}
+
+/// Knows where everybody is.
+pub fn guard() -> Arc<Guard> {
+    Arc::new(Guard::new(hosts()))
 }
 
 async fn read(request: Request<hyper::body::Incoming>) -> Asked {
@@ -266,6 +290,29 @@ impl http_body::Body for Endless {
         _: &mut TaskContext<'_>,
     ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
         Poll::Ready(Some(Ok(http_body::Frame::data(self.0.clone()))))
+    }
+}
+
+/// A body that breaks off. Before that it is longer than what a server of HTTP/1.1 keeps until it is sent, so its start has gone out.
+pub fn broken_off() -> Body {
+    Body::new(BrokenOff(7))
+}
+
+struct BrokenOff(usize);
+
+impl http_body::Body for BrokenOff {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut TaskContext<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, io::Error>>> {
+        let Some(left) = self.0.checked_sub(1) else {
+            return Poll::Ready(Some(Err(io::Error::other("the cable is cut"))));
+        };
+        self.0 = left;
+        Poll::Ready(Some(Ok(http_body::Frame::data(vec![b'x'; 64 << 10].into()))))
     }
 }
 

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::body::Body;
+use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::stage::{Answer, Asked, LONG, Lab, PNG, auction, bid, reply};
 use crate::auction::{Offer, Trace};
@@ -35,6 +37,51 @@ async fn offers(exchange: &Exchange) -> Vec<Offer> {
             return offers;
         }
     }
+}
+
+/// Bids with a wrapper whose image is gone.
+fn answer_in_vain(asked: Asked) -> Answer {
+    Box::pin(async move {
+        if asked.host != "good.lab" {
+            return match asked.path.split_once('/').unwrap_or_default().1.split_once('/') {
+                Some(("inline", port)) => reply(200, inline(port)),
+                _ => reply(404, Body::empty()),
+            };
+        }
+        let request: Value = serde_json::from_slice(&asked.body).unwrap();
+        let port = asked.header("x-port").unwrap();
+        let adm = format!(
+            "<VAST version='4.2'><Ad><Wrapper><AdSystem>s</AdSystem><VASTAdTagURI>https://tag.lab:{port}/inline/{port}\
+             </VASTAdTagURI><Error>https://tag.lab:{port}/wrapper?c=[ERRORCODE]&amp;s=${{AUCTION_SEAT_ID}}</Error>\
+             <Impression>about:blank</Impression></Wrapper></Ad></VAST>"
+        );
+        let bid = json!({
+            "id": "b1", "impid": "1", "price": 6.5, "crid": "cr", "adomain": ["brand.example"], "mtype": 2, "adm": adm,
+        });
+        let seats = json!([{ "seat": "s7", "bid": [bid] }]);
+        reply(200, json!({ "id": request["id"], "cur": "USD", "seatbid": seats }).to_string())
+    })
+}
+
+fn inline(port: &str) -> String {
+    format!(
+        "<VAST version='4.2'><Ad><InLine><AdSystem>s</AdSystem><AdTitle>t</AdTitle><Impression>about:blank</Impression>\
+         <Error>https://tag.lab:{port}/inline?c=[ERRORCODE]</Error><Creatives><Creative><NonLinearAds>\
+         <NonLinear width='1920' height='324'><StaticResource creativeType='image/png'>https://cdn.lab:{port}/a.png\
+         </StaticResource></NonLinear></NonLinearAds></Creative></Creatives></InLine></Ad></VAST>"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whom_a_document_names_is_told_that_its_image_cannot_be_had() {
+    let lab = Lab::open(answer_in_vain).await;
+    let (exchange, _) = lab.exchange(vec![lab.bidder("good")]).await;
+    exchange.offers(&[auction()], clock::monotonic() + LONG).await;
+    let told = timeout(LONG, lab.until_asked("tag", 3)).await.expect("three calls");
+    let mut paths: Vec<String> = told.iter().map(|told| told.path.clone()).collect();
+    paths.sort_unstable();
+    let document = format!("/inline/{}", lab.port);
+    assert_eq!(paths, [document.as_str(), "/inline?c=502", "/wrapper?c=502&s=s7"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

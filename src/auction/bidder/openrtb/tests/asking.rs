@@ -64,6 +64,8 @@ fn without_consent_only_the_context_is_told() {
     assert_eq!(untold(&auction(), children), 1000);
     let few = Auction { audience: 49, ..auction() };
     assert_eq!(untold(&few, regulated()), 1234, "the public number of viewers");
+    let unseen = Auction { context: Arc::new(Context { viewers: 0, ..context() }), audience: 0, ..auction() };
+    assert_eq!(untold(&unseen, regulated()), 1, "never for nobody");
 }
 
 #[test]

@@ -257,6 +257,14 @@ fn one_bad_bid_takes_only_its_group_along() {
 }
 
 #[test]
+fn a_version_that_is_not_read_is_told_to_whom_the_document_names() {
+    let strange = changed(|bid| bid["adm"] = json!(VAST.replace("4.2", "9")));
+    let offer = offer_of(settings(), &answer(&[strange])).unwrap();
+    let (code, errors) = offer.refused[0].vast.clone().unwrap();
+    assert_eq!((code, errors), (102, vec![link("https://t.example/e?c=[ERRORCODE]&p=${AUCTION_PRICE}")]));
+}
+
+#[test]
 fn lenient_mode_takes_what_it_says() {
     let lenient = || Settings { lenient: true, ..settings() };
     let unversioned = VAST.replace(" version='4.2'", "");
@@ -299,7 +307,9 @@ fn only_creatives_that_are_at_hand_have_a_chance() {
     assert_eq!(kept, ready, "what is to be done is kept with the decision");
     let disapproved = trace(&[(key, Standing::Disapproved)]);
     assert_eq!(disapproved.offers[0].refused[0].why.code(), 202);
-    let about = |category: &str| Standing::ReadyAbout(Arc::new([category.into()].into()));
+    let about = |category: &str| {
+        Standing::ReadyAs(Arc::new(Found { categories: [category.into()].into(), ..Found::default() }))
+    };
     let fair = trace(&[(key, about("IAB1"))]);
     assert_eq!(fair.lot().map(|lot| lot.creative), Some(key));
     let mut of_beer = auction();
@@ -311,6 +321,47 @@ fn only_creatives_that_are_at_hand_have_a_chance() {
     assert_eq!(blocked.decision.verdicts[0].why_not, Some(LossReason::BlockedCategory));
     let other = trace(&[(creative_key("one", "cr", Some("https://c.example/b.png")), Standing::Ready)]);
     assert_eq!(other.lot(), None, "another image is another creative");
+}
+
+#[test]
+fn what_is_behind_a_wrapper_is_held_against_the_slot_of_each_bid() {
+    let wrapper = "<VAST version='4.2'><Ad><Wrapper><AdSystem>s</AdSystem><VASTAdTagURI>https://t.example/v</VASTAdTagURI>\
+        <Impression>https://t.example/i</Impression></Wrapper></Ad></VAST>";
+    let outcome = |adm: &str, key, slot_ms| {
+        let mut one = bidder(settings());
+        one.creatives = Arc::new([(key, Standing::ReadyAs(Arc::new(found(15_000))))].into());
+        let mut sale = auction();
+        Arc::make_mut(&mut sale.context).duration_ms = slot_ms;
+        let bid = changed(|bid| bid["adm"] = json!(adm));
+        let offer = one.bids(&sale, &[respond(&answer(&[bid]))]).unwrap();
+        offer.refused.first().map_or_else(|| Ok(offer.bids[0].is_ready), |refused| Err(refused.why.code()))
+    };
+    let wrapped = creative_key("one", "cr", None);
+    assert_eq!(
+        [14_999, 15_000, 60_000].map(|ms| outcome(wrapper, wrapped, ms)),
+        [Err(212), Ok(true), Ok(true)]
+    );
+    let inline = creative_key("one", "cr", Some("https://c.example/a.png"));
+    assert_eq!(outcome(VAST, inline, 14_999), Ok(true), "its own document says how long it takes now");
+}
+
+fn found(shortest_ms: u32) -> Found {
+    Found { shortest_ms, ..Found::default() }
+}
+
+#[test]
+fn a_signed_link_is_the_same_creative_each_time() {
+    let key = creative_key("one", "cr", Some("https://c.example/a.png"));
+    let mut one = bidder(settings());
+    one.creatives = Arc::new([(key, Standing::Ready)].into());
+    for signature in ["?sig=1&amp;cb=77", "?sig=2#x", "#y"] {
+        let signed = VAST.replace("/a.png", &format!("/a.png{signature}"));
+        let bid = changed(|bid| bid["adm"] = json!(signed));
+        let offer = one.bids(&auction(), &[respond(&answer(&[bid]))]).unwrap();
+        assert_eq!((offer.bids[0].creative, offer.bids[0].is_ready), (key, true), "{signature}");
+    }
+    assert_ne!(creative_key("one", "cr", Some("https://c.example/b.png?sig=1")), key);
+    assert_ne!(creative_key("one", "cr-2", Some("https://c.example/a.png?sig=1")), key);
 }
 
 proptest! {
