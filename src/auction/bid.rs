@@ -36,6 +36,9 @@ pub struct Bid {
     pub price: Money,
     /// Under which agreement.
     pub deal: Option<Arc<str>>,
+    /// The floor that it was told instead of the auction's own, by its length.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub floor: Option<Money>,
     /// Groups with a lower number are served first, whatever the price; [`FILL_IN`] last, and without a floor.
     pub priority: u8,
 }

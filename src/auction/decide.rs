@@ -170,7 +170,7 @@ fn ineligible(auction: &Auction, place: BidPlace, bid: &Bid) -> Option<LossReaso
 /// The floor that holds for a bid; `None` when its deal does not hold here.
 fn floor(auction: &Auction, bid: &Bid) -> Option<Money> {
     match &bid.deal {
-        None => Some(auction.floor),
+        None => Some(bid.floor.unwrap_or(auction.floor)),
         Some(id) => auction.deals.iter().find(|deal| deal.id == *id).map(|deal| deal.floor),
     }
 }

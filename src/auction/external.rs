@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::bid::LossReason;
-use crate::format::link::Link;
-use crate::format::vast::{Ad, Document, Mode, NonLinear, Overlay};
+use crate::format::link::{Link, without_query};
+use crate::format::vast::{Ad, Document, Mode, NonLinear, Overlay, Resource};
 
 /// Beside a bid of somebody outside: everything that a sale needs later and the decision does not.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -144,9 +144,10 @@ fn parsed(texts: &[String]) -> Vec<Link> {
     texts.iter().filter_map(|text| Link::parse(text).ok()).collect()
 }
 
-/// Whether an alternative shows this.
+/// Whether an alternative shows this, whatever stands behind `?` in its link: in the next bid that is another.
 fn has(overlay: &NonLinear, resource: Option<&Link>) -> bool {
-    resource.is_some_and(|shown| overlay.resources.iter().any(|known| known.value == shown.as_str()))
+    let is_it = |shown: &Link, known: &Resource| without_query(&known.value) == without_query(shown.as_str());
+    resource.is_some_and(|shown| overlay.resources.iter().any(|known| is_it(shown, known)))
 }
 
 /// The advertisement of a document, which was read before it could win, as closely as its bidder is read: of several the one that has

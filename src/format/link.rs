@@ -10,6 +10,11 @@ use url::{Host, Url};
 /// The longest link, in bytes.
 pub const MAX_LINK: usize = 4096;
 
+/// A link up to its query: signatures and cache-busters are behind that, and differ each time for the same file.
+pub fn without_query(link: &str) -> &str {
+    link.split(['?', '#']).next().unwrap_or_default()
+}
+
 /// An absolute `http` or `https` link, as it was written: macros in it are still macros.
 ///
 /// Its host is no address of a private, local or otherwise special network, however that address is written. A name may

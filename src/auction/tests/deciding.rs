@@ -17,6 +17,7 @@ fn bid(id: &str, price: i64) -> Bid {
         accepts_server_counts: false,
         price: Money::from_nanos(price),
         deal: None,
+        floor: None,
         priority: 10,
     }
 }

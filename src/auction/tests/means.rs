@@ -16,6 +16,7 @@ fn bid(id: &str, campaign: u64, nanos: i64) -> Bid {
         accepts_server_counts: true,
         price: Money::from_nanos(nanos),
         deal: None,
+        floor: None,
         priority: 1,
     }
 }

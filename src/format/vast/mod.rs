@@ -22,7 +22,7 @@ mod xml;
 mod tests;
 
 pub use chain::{Chain, Step};
-pub use document::{Ad, Document, NonLinear};
+pub use document::{Ad, Document, NonLinear, Resource};
 pub use error::VastError;
 pub use macros::Macros;
 pub use select::{Overlay, Refusal, Wanted};

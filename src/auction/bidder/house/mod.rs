@@ -49,6 +49,7 @@ impl Candidate {
             accepts_server_counts: campaign.accepts_server_counts,
             price: campaign.bid,
             deal: campaign.deal.clone(),
+            floor: None,
             priority: campaign.priority,
         })
     }

@@ -23,12 +23,22 @@ pub struct Fair {
     pub price: Money,
     /// Under which agreement.
     pub deal: Option<Arc<str>>,
+    /// The floor by its length, where that held instead of the auction's own.
+    pub floor: Option<Money>,
     /// What it is about.
     pub categories: BTreeSet<Arc<str>>,
     /// Where the image is, unless a wrapper has to be followed first.
     pub resource: Option<Link>,
     /// Everything else.
     pub external: External,
+}
+
+/// What a bid is about to pay.
+struct Priced<'a> {
+    price: Money,
+    deal: Option<&'a DealTerms>,
+    /// The floor by its length, where that holds instead of the offer's own.
+    floor: Option<Money>,
 }
 
 /// What a response comes to.
@@ -121,7 +131,7 @@ impl Judge<'_> {
         self.categories()?;
         let is_video = self.kind(imp)?;
         self.limits(imp, is_video)?;
-        let (price, deal) = self.price(imp, is_video)?;
+        let Priced { price, deal, floor } = self.price(imp, is_video)?;
         let (markup, resource) = self.markup(imp, is_video)?;
         let expires_seconds = bid.expires.and_then(|seconds| u32::try_from(seconds).ok());
         if expires_seconds.is_some_and(|seconds| seconds < terms.starts_in) {
@@ -134,6 +144,7 @@ impl Judge<'_> {
             id: bid.id.as_str().into(),
             price,
             deal: deal.map(|deal| deal.id.as_str().into()),
+            floor,
             categories: bid.categories.iter().map(|category| category.as_str().into()).collect(),
             resource,
             external: External {
@@ -233,7 +244,7 @@ impl Judge<'_> {
 
     /// What is paid, and under which agreement: deal floor, then floors by duration, then the offer's own (OpenRTB 2.6
     /// implementation guide, §7.11).
-    fn price<'i>(&self, imp: &'i Imp, is_video: bool) -> Result<(Money, Option<&'i DealTerms>), LossReason> {
+    fn price<'i>(&self, imp: &'i Imp, is_video: bool) -> Result<Priced<'i>, LossReason> {
         let bid = self.bid;
         if let Some(id) = &bid.deal {
             let deal = imp.deals.iter().find(|deal| deal.id == *id).ok_or(LossReason::UnknownDeal)?;
@@ -245,7 +256,8 @@ impl Judge<'_> {
             if bid.price < deal.floor {
                 return Err(LossReason::BelowDealFloor);
             }
-            return Ok((if deal.is_fixed { deal.floor } else { bid.price }, Some(deal)));
+            let price = if deal.is_fixed { deal.floor } else { bid.price };
+            return Ok(Priced { price, deal: Some(deal), floor: None });
         }
         let video = imp.video.as_ref().filter(|_| is_video);
         let of_duration = video.zip(bid.duration).and_then(|(video, seconds)| {
@@ -254,8 +266,10 @@ impl Judge<'_> {
             let by_second = video.floor_per_second.checked_times(u32::try_from(seconds).ok()?);
             floor.map(|(.., floor)| *floor).or(by_second.filter(|floor| floor.is_positive()))
         });
-        let floor = of_duration.unwrap_or(imp.floor);
-        if bid.price < floor { Err(LossReason::BelowFloor) } else { Ok((bid.price, None)) }
+        if bid.price < of_duration.unwrap_or(imp.floor) {
+            return Err(LossReason::BelowFloor);
+        }
+        Ok(Priced { price: bid.price, deal: None, floor: of_duration })
     }
 
     fn markup(&self, imp: &Imp, is_video: bool) -> Result<(Markup, Option<Link>), Fault> {

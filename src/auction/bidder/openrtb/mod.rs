@@ -36,6 +36,7 @@ use super::{Bidder, Malformed, Request, Response};
 use crate::auction::bid::{Bid, LossReason, Offer};
 use crate::auction::context::Auction;
 use crate::auction::external::Refused;
+use crate::format::link::without_query;
 use crate::ledger::CampaignId;
 use crate::random::mix;
 use response::Answer;
@@ -82,7 +83,7 @@ pub struct Found {
 /// What is behind `?` or `#` in the link is left out: signatures and cache-busters are others in each bid, and a creative that is
 /// new each time would never be at hand.
 pub fn creative_key(bidder: &str, creative: &str, resource: Option<&str>) -> u64 {
-    let place = resource.and_then(|link| link.split(['?', '#']).next()).unwrap_or_default();
+    let place = resource.map(without_query).unwrap_or_default();
     let parts = [bidder, "\n", creative, "\n", place];
     parts
         .into_iter()
@@ -138,6 +139,7 @@ impl OpenRtb {
                 accepts_server_counts: self.settings.accepts_server_counts,
                 price: fair.price,
                 deal: fair.deal,
+                floor: fair.floor,
                 priority: self.settings.priority,
             });
             offer.external.push(fair.external);

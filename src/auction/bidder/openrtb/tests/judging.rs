@@ -145,7 +145,15 @@ fn seats_and_floors_by_the_second_hold() {
         assert_eq!(outcome(Settings { min_cpm_per_second: micros, ..settings() }, bid()), expected);
     }
     let low = changed(|bid| bid["price"] = json!(1));
-    assert_eq!(outcome(Settings { min_cpm_per_second: 100_000, ..settings() }, low), Ok(1_000_000));
+    let by_second = Settings { min_cpm_per_second: 100_000, ..settings() };
+    assert_eq!(outcome(by_second.clone(), low.clone()), Ok(1_000_000));
+    // The decision holds to what was told, too.
+    let mut bidder = bidder(by_second);
+    let key = creative_key("one", "cr", Some("https://c.example/a.png"));
+    bidder.creatives = Arc::new([(key, Standing::Ready)].into());
+    let offer = bidder.bids(&auction(), &[respond(&answer(&[low]))]).unwrap();
+    let decision = crate::auction::Trace::of(auction(), vec![offer]).decision;
+    assert_eq!((decision.price.as_nanos(), decision.min_to_win.as_nanos()), (1_000_000, 1_000_000));
 }
 
 #[test]

@@ -7,6 +7,8 @@ use super::notices::{Displayed, Notice, NoticeKind, Told};
 use super::*;
 use crate::auction::Trace;
 use crate::auction::bid::LossReason;
+use crate::auction::external::Markup;
+use crate::format::vast::Overlay;
 use crate::ledger::{Attention, AttentionKind};
 
 fn told(agreed: &BTreeSet<Encoding>) -> Told<'_> {
@@ -155,6 +157,29 @@ fn what_viewers_made_of_an_overlay_is_told_once_with_how_many() {
     assert_eq!(told(&[]), expected, "and what never was is not told");
     let leads = self::told(&agreed).click_through(external, 0, &named).unwrap();
     assert_eq!(leads.as_str(), "https://brand.example/?b=r1&p=", "a viewer is told no price");
+}
+
+#[test]
+fn of_several_ads_the_one_that_is_shown_is_told_however_its_link_is_signed() {
+    let ad = |name: &str, resource: &str| {
+        format!(
+            "<Ad><InLine><AdSystem>s</AdSystem><AdTitle>t</AdTitle><Impression>https://t.example/{name}</Impression>\
+             <Creatives><Creative><NonLinearAds><NonLinear width='1920' height='324'>{resource}<NonLinearClickThrough>\
+             https://{name}.example/</NonLinearClickThrough></NonLinear></NonLinearAds></Creative></Creatives></InLine></Ad>"
+        )
+    };
+    let image = |query: &str| {
+        format!("<StaticResource creativeType='image/png'>https://c.example/a.png{query}</StaticResource>")
+    };
+    let document = |query: &str| {
+        let framed = ad("framed", "<IFrameResource>https://c.example/</IFrameResource>");
+        Markup::Vast(format!("<VAST version='4.2'>{framed}{}</VAST>", ad("shown", &image(query))).into())
+    };
+    let resource = crate::format::link::Link::parse("https://c.example/a.png?sig=1").unwrap();
+    let found = Overlay { resource: Some(resource), ..Overlay::default() };
+    let links = document("?sig=2").links(Some(&found));
+    assert_eq!(links.impressions[0].as_str(), "https://t.example/shown");
+    assert_eq!(links.click_through.unwrap().as_str(), "https://shown.example/");
 }
 
 #[test]
