@@ -32,6 +32,14 @@ struct Shown {
     slot: SlotId,
 }
 
+/// A slot that runs.
+struct Open {
+    campaign: usize,
+    channel: usize,
+    slot: SlotId,
+    until: i64,
+}
+
 /// Asks of the whole history what the campaign's own words forbid.
 fn is_forbidden(campaigns: &[Campaign], history: &[Shown], now: &Shown) -> bool {
     let campaign = &campaigns[now.campaign];
@@ -72,8 +80,7 @@ fn no_cap_and_no_separation_is_violated_over_random_runs_with_restarts() {
     let (mut granted, mut refused, mut violations) = (0, 0, 0);
     for seed in 0..30 {
         let mut random = Random::new(seed);
-        let (mut history, mut open): (Vec<Shown>, Vec<(usize, usize, SlotId, i64)>) =
-            (Vec::new(), Vec::new());
+        let (mut history, mut open) = (Vec::<Shown>::new(), Vec::<Open>::new());
         let start = || {
             let mut exposures = Exposures::new(DEFAULT_MAX_SUBJECTS);
             campaigns.iter().for_each(|campaign| exposures.watch(campaign));
@@ -84,7 +91,7 @@ fn no_cap_and_no_separation_is_violated_over_random_runs_with_restarts() {
         let mut told_at: Vec<i64> = Vec::new();
         for _ in 0..1500 {
             now += random.below(40_000) as i64;
-            open.retain(|(.., until)| *until > now);
+            open.retain(|open| open.until > now);
             let (campaign, channel) = (random.below(campaigns.len()), random.below(2));
             let subject = match random.below(6) {
                 0 => Subject::Program(channels[channel].clone(), random.below(2) as u16),
@@ -101,7 +108,7 @@ fn no_cap_and_no_separation_is_violated_over_random_runs_with_restarts() {
                     granted += 1;
                     history.push(shown);
                     told_at.push(now + random.below(30_000) as i64);
-                    open.push((campaign, channel, slot, now + 35_000));
+                    open.push(Open { campaign, channel, slot, until: now + 35_000 });
                 }
             }
             match random.below(100) {
@@ -118,8 +125,9 @@ fn no_cap_and_no_separation_is_violated_over_random_runs_with_restarts() {
                             shown.at,
                         );
                     }
-                    for (campaign, channel, slot, until) in &open {
-                        exposures.presume(&campaigns[*campaign], &channels[*channel], *slot, *until);
+                    for open in &open {
+                        let (campaign, channel) = (&campaigns[open.campaign], &channels[open.channel]);
+                        exposures.presume(campaign, channel, open.slot, open.until);
                     }
                     // What was not told by now comes while the slots are open.
                     let late = history.iter().zip(&told_at).filter(|(_, told)| **told > now);

@@ -17,7 +17,7 @@ use super::metrics::Metrics;
 use super::notices::Notifier;
 use super::partner::{Partner, State};
 use crate::auction::bid::LossReason;
-use crate::auction::bidder::openrtb::notices::Displayed;
+use crate::auction::bidder::openrtb::notices::{Displayed, Won};
 use crate::auction::bidder::openrtb::request::auction_id;
 use crate::auction::bidder::openrtb::{Seller, Settings};
 use crate::auction::external::{External, Links};
@@ -90,10 +90,9 @@ impl Winner {
         }
         let displayed = Displayed { count, at: *shown_at, told_at: clock::unix_now(), part: 0 };
         let told = partner.told(auction);
-        let billed = told.billed(bid, external, *min_to_win, displayed);
-        let shown = told.shown(bid, external, *min_to_win, displayed, *class, links);
-        let attended = told.attended(bid, external, *min_to_win, displayed, *class, attention, links);
-        let notices = billed.into_iter().chain(shown).chain(attended);
+        let won = Won { bid, external, min_to_win: *min_to_win, class: *class, links };
+        let notices = told.billed(&won, displayed).into_iter().chain(told.shown(&won, displayed));
+        let notices = notices.chain(told.attended(&won, displayed, attention));
         notices.for_each(|notice| partner.notifier.tell(notice));
     }
 

@@ -54,6 +54,21 @@ pub struct Told<'a> {
     pub agreed: &'a BTreeSet<Encoding>,
 }
 
+/// A bid that has won a lot.
+#[derive(Clone, Copy, Debug)]
+pub struct Won<'a> {
+    /// The bid.
+    pub bid: &'a Bid,
+    /// What its bidder says beside it.
+    pub external: &'a External,
+    /// What it took to win.
+    pub min_to_win: Money,
+    /// How its displays are known.
+    pub class: DisplayClass,
+    /// The links of what is shown.
+    pub links: &'a Links,
+}
+
 /// What was displayed of a winner, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Displayed {
@@ -94,65 +109,35 @@ impl Told<'_> {
     }
 
     /// So much of the winner is owed for.
-    pub fn billed(
-        &self,
-        bid: &Bid,
-        external: &External,
-        min_to_win: Money,
-        displayed: Displayed,
-    ) -> Vec<Notice> {
-        let values = Values {
-            multiplier: Some(displayed.count),
-            shown_at: Some(displayed.at),
-            ..self.winner_values(external, bid.price, min_to_win)
-        };
-        let notice = self.notice(NoticeKind::Billed, external.notices.billed.as_ref(), &values);
-        let key = format!("{}/{}/{}", self.auction, bid.id, displayed.part);
+    pub fn billed(&self, won: &Won<'_>, displayed: Displayed) -> Vec<Notice> {
+        let values = self.displayed_values(won, displayed, displayed.count);
+        let notice = self.notice(NoticeKind::Billed, won.external.notices.billed.as_ref(), &values);
+        let key = format!("{}/{}/{}", self.auction, won.bid.id, displayed.part);
         notice.map(|notice| Notice { idempotency_key: Some(key), ..notice }).into_iter().collect()
     }
 
     /// So much of the winner was shown: its markup's own links are told, at the instant of the bill. A bidder without `burl`
     /// counts money by them, so they are repeated like one.
-    pub fn shown(
-        &self,
-        bid: &Bid,
-        external: &External,
-        min_to_win: Money,
-        displayed: Displayed,
-        class: DisplayClass,
-        links: &Links,
-    ) -> Vec<Notice> {
-        let values = Values {
-            multiplier: Some(displayed.count),
-            shown_at: Some(displayed.at),
-            ..self.winner_values(external, bid.price, min_to_win)
-        };
-        let vast = macros(displayed.told_at, class);
-        let means_money = external.notices.billed.is_none();
+    pub fn shown(&self, won: &Won<'_>, displayed: Displayed) -> Vec<Notice> {
+        let values = self.displayed_values(won, displayed, displayed.count);
+        let vast = macros(displayed.told_at, won.class);
+        let means_money = won.external.notices.billed.is_none();
         let notice = |(at, link): (usize, &Link)| {
-            let key = means_money.then(|| format!("{}/{}/{}/{at}", self.auction, bid.id, displayed.part));
+            let key = means_money.then(|| format!("{}/{}/{}/{at}", self.auction, won.bid.id, displayed.part));
             let link = self.filled(link, &values, &vast)?;
             Some(Notice { kind: NoticeKind::Shown, link, idempotency_key: key })
         };
-        links.impressions.iter().enumerate().filter_map(notice).collect()
+        won.links.impressions.iter().enumerate().filter_map(notice).collect()
     }
 
-    /// The attention that the winner got: its markup's other links are told, each once with how often that was so, and not at all of what
-    /// never was.
-    pub fn attended(
-        &self,
-        bid: &Bid,
-        external: &External,
-        min_to_win: Money,
-        displayed: Displayed,
-        class: DisplayClass,
-        attention: &Attention,
-        links: &Links,
-    ) -> Vec<Notice> {
-        let vast = macros(displayed.told_at, class);
-        let viewable = links.viewable.iter().map(|link| (attention.of(AttentionKind::Viewable), link));
-        let clicks = links.clicks.iter().map(|link| (attention.of(AttentionKind::Click), link));
-        let events = links.tracking.iter().map(|(event, link)| {
+    /// The attention that the winner got: its markup's other links are told, each once with how often that was so, and not at all of
+    /// what never was.
+    pub fn attended(&self, won: &Won<'_>, displayed: Displayed, attention: &Attention) -> Vec<Notice> {
+        let vast = macros(displayed.told_at, won.class);
+        let Links { viewable, clicks, tracking, .. } = won.links;
+        let viewable = viewable.iter().map(|link| (attention.of(AttentionKind::Viewable), link));
+        let clicks = clicks.iter().map(|link| (attention.of(AttentionKind::Click), link));
+        let events = tracking.iter().map(|(event, link)| {
             let count = match event.as_str() {
                 "creativeView" | "start" => displayed.count.into(),
                 "firstQuartile" => attention.of(AttentionKind::FirstQuartile),
@@ -164,18 +149,21 @@ impl Told<'_> {
             };
             (count, link)
         });
-        // Of displays beyond what was reserved, which nobody pays for, nothing is told: nor of the attention that they got.
-        let most = displayed.count;
         let notice = |(count, link): (u64, &Link)| {
-            let values = Values {
-                multiplier: Some(u32::try_from(count).unwrap_or(u32::MAX).min(most)),
-                shown_at: Some(displayed.at),
-                ..self.winner_values(external, bid.price, min_to_win)
-            };
-            let link = self.filled(link, &values, &vast)?;
+            // Of displays beyond what was reserved, which nobody pays for, nothing is told: nor of the attention that they got.
+            let count = u32::try_from(count).unwrap_or(u32::MAX).min(displayed.count);
+            let link = self.filled(link, &self.displayed_values(won, displayed, count), &vast)?;
             Some(Notice { kind: NoticeKind::Attended, link, idempotency_key: None })
         };
         viewable.chain(clicks).chain(events).filter(|(count, _)| *count > 0).filter_map(notice).collect()
+    }
+
+    fn displayed_values(&self, won: &Won<'_>, displayed: Displayed, count: u32) -> Values {
+        Values {
+            multiplier: Some(count),
+            shown_at: Some(displayed.at),
+            ..self.winner_values(won.external, won.bid.price, won.min_to_win)
+        }
     }
 
     /// Where a click on the winner leads, at this moment in Unix milliseconds. The viewer follows it himself, and is told no price.

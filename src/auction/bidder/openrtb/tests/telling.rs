@@ -3,11 +3,11 @@
 use proptest::prelude::*;
 
 use super::macros::{Encoding, Values};
-use super::notices::{Displayed, Notice, NoticeKind, Told};
+use super::notices::{Displayed, Notice, NoticeKind, Told, Won};
 use super::*;
 use crate::auction::Trace;
 use crate::auction::bid::LossReason;
-use crate::auction::external::Markup;
+use crate::auction::external::{Links, Markup};
 use crate::format::vast::Overlay;
 use crate::ledger::{Attention, AttentionKind};
 
@@ -84,7 +84,9 @@ fn a_bill_has_the_same_key_each_time_and_another_for_each_part() {
     let agreed = BTreeSet::new();
     let billed = |part| {
         let displayed = Displayed { count: 987, at: 1_764_090_001_000, told_at: 1_764_090_060_000, part };
-        told(&agreed).billed(bid, external, decided.decision.min_to_win, displayed)
+        let (links, min_to_win, class) =
+            (Links::default(), decided.decision.min_to_win, DisplayClass::Client);
+        told(&agreed).billed(&Won { bid, external, min_to_win, class, links: &links }, displayed)
     };
     assert_eq!(billed(0)[0].link.as_str(), "https://d.example/b?n=987&t=1764090001000&p=6.5");
     assert_eq!(billed(0), billed(0));
@@ -107,7 +109,8 @@ fn who_has_no_bill_is_told_of_impressions_until_that_is_taken() {
         let displayed = Displayed { count: 987, at: 1_764_090_001_000, told_at: 1_764_090_060_000, part: 0 };
         let links = external.markup.links(None);
         let (agreed, to_win) = (BTreeSet::new(), decided.decision.min_to_win);
-        told(&agreed).shown(bid, external, to_win, displayed, DisplayClass::Client, &links)
+        let won = Won { bid, external, min_to_win: to_win, class: DisplayClass::Client, links: &links };
+        told(&agreed).shown(&won, displayed)
     };
     let [with, without] = [true, false].map(shown);
     // No address leaves the server.
@@ -140,7 +143,11 @@ fn what_viewers_made_of_an_overlay_is_told_once_with_how_many() {
         let mut attention = Attention::default();
         counts.iter().for_each(|(kind, count)| attention.count(*kind, *count));
         let class = DisplayClass::Client;
-        let notices = told(&agreed).attended(bid, external, to_win, displayed, class, &attention, &named);
+        let notices = told(&agreed).attended(
+            &Won { bid, external, min_to_win: to_win, class, links: &named },
+            displayed,
+            &attention,
+        );
         assert!(notices.iter().all(|notice| notice.idempotency_key.is_none()), "it means no money");
         notices.into_iter().map(|notice| notice.link.to_string()).collect::<Vec<_>>()
     };
