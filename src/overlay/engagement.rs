@@ -226,8 +226,8 @@ impl<'a> Engagement<'a> {
             Todo::Tell(worker, message) => self.tell(worker, message),
             Todo::Draw { worker, output, variant, id, start, end } => match self.overlay(id, start, end) {
                 Some(overlay) => self.tell(worker, ToWorker::Overlay { output, overlay }),
-                // The picture has become too small for it.
-                None => self.splicers[usize::from(variant)].cancel(id),
+                // The picture is too small for it.
+                None => self.splicers[usize::from(variant)].refuse(id),
             },
             Todo::End(worker) => self.workers.retain(|(known, _)| *known != worker),
         }

@@ -75,6 +75,12 @@ impl Sharing {
         // The worker may be lost, which the splicer is about to be told.
         let Some((place, seat)) = self.seat(variant) else { return };
         let worker = &mut self.workers[place];
+        // One that was told that no frame follows has no more to hear. What it gave may not be heard yet though it is over, and
+        // nobody is to take it for lost because of that.
+        let is_ending = worker.is_ending;
+        if is_ending && order != Order::Drop {
+            return;
+        }
         let (id, output) = (worker.id, worker.seats[seat].output);
         let message = match order {
             Order::Frame(frame) => {
@@ -102,9 +108,12 @@ impl Sharing {
         if worker.seats.is_empty() {
             return self.end(place);
         }
+        if is_ending {
+            return;
+        }
         self.todo.push_back(Todo::Tell(id, message));
         let worker = &mut self.workers[place];
-        if !worker.is_ending && worker.seats.iter().all(|seat| seat.is_stopped) {
+        if worker.seats.iter().all(|seat| seat.is_stopped) {
             worker.is_ending = true;
             let frames = std::mem::take(&mut worker.frames).into_values().map(ToWorker::Frame);
             let last = frames.chain([ToWorker::Stop { before: MediaTime::MAX }]);
@@ -154,6 +163,8 @@ impl Sharing {
         let output = OutputId(self.opened);
         self.opened += 1;
         let seat = Seat { variant, output, is_stopped: false };
+        // What it was to be told of the worker that it had before is not meant for this one.
+        self.news.retain(|(of, _)| *of != variant);
         let running = self.workers.iter_mut().find(|shared| !shared.is_ending && shared.track == track);
         let id = match running {
             Some(shared) => {
@@ -333,7 +344,7 @@ mod tests {
         assert_eq!(todo(&mut sharing), "0: open 2, 0: stop 2, 0: stop 1, 0: stop");
         sharing.order(0, Order::Drop);
         sharing.order(0, Order::Start(track(640)));
-        assert_eq!(todo(&mut sharing), "0: close 2, start 1, 1: open 3");
+        assert_eq!(todo(&mut sharing), "start 1, 1: open 3", "who was told to stop is told no more");
         sharing.hear(WorkerId(0), Some(FromWorker::Ended));
         assert_eq!((news(&mut sharing), todo(&mut sharing)), (vec![(1, "ended")], "end 0".to_owned()));
         sharing.order(1, Order::Drop);

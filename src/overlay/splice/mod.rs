@@ -242,13 +242,24 @@ impl Splicer {
         if window.is_past(at) {
             return;
         }
+        let is_on = is_drawn && window.told;
+        let goes_on = window.start.is_some_and(|start| start < at) && (is_on || at > next);
         if window.told && self.worker.is_some() {
+            // Frames that are kept for a cut may yet be the worker's: what is over now is on none of them.
+            let at = if goes_on { at } else { MediaTime::ZERO };
             self.outputs.push_back(Output::Worker(Order::Cancel { id, at }));
         }
-        let is_on = is_drawn && window.told;
-        if window.start.is_some_and(|start| start < at) && (is_on || at > next) {
+        if goes_on {
             window.cut_short(at);
         } else {
+            self.close(index, |window| window.closed(Why::Cancelled));
+            self.stand_down();
+        }
+    }
+
+    /// A slot that the worker was not told of, as it cannot be drawn on the picture: it is over with what was shown before.
+    pub fn refuse(&mut self, id: OverlayId) {
+        if let Some(index) = self.windows.iter().position(|window| window.id == id) {
             self.close(index, |window| window.closed(Why::Cancelled));
             self.stand_down();
         }

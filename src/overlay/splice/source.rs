@@ -50,7 +50,8 @@ impl Enter {
 #[derive(Debug)]
 pub(super) struct Leave {
     pub splice: Splice,
-    held: VecDeque<Item>,
+    /// Source items that wait for the worker's last frames.
+    pub held: VecDeque<Item>,
     bytes: usize,
     /// All items are kept, as one of them is more than a picture.
     sealed: bool,

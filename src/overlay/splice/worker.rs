@@ -289,7 +289,9 @@ impl Splicer {
         self.request_keyframe();
         let pts = splice.last + NEXT;
         let cut = Order::Cut { dts: pts - splice.shift, pts };
-        let can = self.losses <= self.limits.losses && !self.memory.is_empty();
+        // A new one would be as far behind as the one that was lost, and lost with the next frame.
+        let is_near = splice.owed.len() <= self.limits.held_frames;
+        let can = is_near && self.losses <= self.limits.losses && !self.memory.is_empty();
         self.state = State::Await;
         if can && self.start_worker(Some(cut), now) {
             splice.fresh = true;

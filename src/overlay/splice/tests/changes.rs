@@ -31,7 +31,7 @@ fn changed_track(shape: &Shape) -> Arc<Track> {
 }
 
 fn position(stage: &Stage, is: impl Fn(&Item) -> bool) -> usize {
-    stage.programme.iter().position(is).expect("it is in the programme")
+    stage.programme.items.iter().position(is).expect("it is in the programme")
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn a_publisher_who_goes_away_and_comes_back_in_mid_slot() {
         assert!(!stage.has_worker());
         stage.play(&second);
         let interrupted = position(&stage, |item| matches!(item, Item::Interrupted));
-        let after = stage.programme[interrupted..].iter().find_map(|item| match item {
+        let after = stage.programme.items[interrupted..].iter().find_map(|item| match item {
             Item::Frame(frame) if frame.track == VIDEO => Some(frame.keyframe),
             _ => None,
         });
@@ -72,7 +72,7 @@ fn a_publisher_who_does_not_come_back_ends_the_slot_with_what_was_shown() {
     stage.source(ms(66_010), Item::Ended);
     let (shown, why) = stage.closed(1).unwrap();
     assert_eq!((shown.frames, why), (30, Why::BroadcastEnded));
-    assert!(matches!(stage.programme.last(), Some(Item::Ended)));
+    assert!(matches!(stage.programme.items.last(), Some(Item::Ended)));
     assert!(!stage.has_worker());
     stage.check_programme(&first);
 }
@@ -87,7 +87,7 @@ fn a_broadcast_that_ends_in_mid_slot_shows_all_that_was_sent() {
     stage.source(ms(6_070), Item::Ended);
     stage.advance(ms(9_000));
     assert_eq!(stage.pictures().len(), 180);
-    assert!(matches!(stage.programme.last(), Some(Item::Ended)));
+    assert!(matches!(stage.programme.items.last(), Some(Item::Ended)));
     assert_eq!(stage.closed(1).unwrap().1, Why::BroadcastEnded);
     stage.check_programme(&first);
 }
@@ -108,13 +108,13 @@ fn a_resolution_that_changes_in_mid_slot() {
         stage.source(ms(6_000), Item::Track(Arc::clone(&changed)));
         stage.play(&second);
         let told = position(&stage, |item| matches!(item, Item::Track(track) if **track == *changed));
-        let before = stage.programme[..told].iter().rev();
+        let before = stage.programme.items[..told].iter().rev();
         let newest = before.clone().find_map(|item| match item {
             Item::Frame(frame) if frame.track == VIDEO => Some(frame.pts),
             _ => None,
         });
         assert_eq!(newest, Some(ms(5_967)), "all of the old size comes first");
-        let next = stage.programme[told..].iter().find_map(|item| match item {
+        let next = stage.programme.items[told..].iter().find_map(|item| match item {
             Item::Frame(frame) if frame.track == VIDEO => Some(frame),
             _ => None,
         });

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::model::Failure;
+use super::programme::pictures_of;
 use super::random::Random;
 use super::source::{Shape, interleave};
-use super::stage::{Stage, pictures_of};
+use super::stage::Stage;
 use crate::hub::Item;
 use crate::media::MediaTime;
 use crate::overlay::splice::{Limits, Phase, Why};
@@ -36,7 +37,11 @@ fn a_worker_that_is_lost_before_the_slot_costs_nothing() {
         let (stage, items) = with_failures(Shape::PLAIN, &[failure]);
         assert_eq!(stage.pictures().len(), pictures_of(&items).count(), "{failure:?}");
         assert_eq!(stage.drawn(1).len(), 90, "{failure:?}: another was there in time");
-        assert!(stage.longest_gap <= Duration::from_millis(120), "{:?}", stage.longest_gap);
+        assert!(
+            stage.programme.longest_gap <= Duration::from_millis(120),
+            "{:?}",
+            stage.programme.longest_gap
+        );
     }
 }
 
@@ -52,7 +57,11 @@ fn a_worker_that_is_lost_while_it_draws_is_replaced_within_a_second() {
             let (stage, items) = with_failures(shape, &[failure]);
             let what = format!("{shape:?}, {failure:?}");
             assert_eq!(stage.pictures().len(), pictures_of(&items).count(), "{what}: no picture is lost");
-            assert!(stage.longest_gap < Duration::from_secs(1), "{what}: {:?}", stage.longest_gap);
+            assert!(
+                stage.programme.longest_gap < Duration::from_secs(1),
+                "{what}: {:?}",
+                stage.programme.longest_gap
+            );
             assert_eq!(stage.closed(1).unwrap().1, Why::Completed, "{what}");
             assert!(stage.started >= 2, "{what}");
         }
@@ -90,8 +99,12 @@ fn a_slot_that_was_brought_to_its_end_makes_up_for_the_workers_that_were_lost() 
     stage.play(&items);
     stage.check_programme(&items);
     assert_eq!(stage.started, 6, "more are lost than may be in a row");
-    assert!((0..6).all(|slot| stage.closed(slot).unwrap().1 == Why::Completed), "{:?}", stage.events);
-    assert!(stage.longest_gap < Duration::from_secs(1), "{:?}", stage.longest_gap);
+    assert!(
+        (0..6).all(|slot| stage.closed(slot).unwrap().1 == Why::Completed),
+        "{:?}",
+        stage.programme.events
+    );
+    assert!(stage.programme.longest_gap < Duration::from_secs(1), "{:?}", stage.programme.longest_gap);
 }
 
 #[test]
@@ -124,7 +137,7 @@ fn workers_that_never_work_leave_the_programme_alone() {
     assert_eq!(stage.closed(1).unwrap().1, Why::WorkerLost);
     assert_eq!(stage.started, 4, "there is an end to trying");
     assert!(stage.splicer.is_idle());
-    assert!(stage.longest_gap <= Duration::from_millis(40));
+    assert!(stage.programme.longest_gap <= Duration::from_millis(40));
 }
 
 #[test]
@@ -155,7 +168,7 @@ fn a_worker_that_is_lost_on_the_way_back_is_not_missed() {
         let missing = pictures_of(&items).count() - stage.pictures().len();
         assert!(missing <= 1, "{failure:?}: {missing} pictures are missing");
         assert_eq!(stage.splicer.phase(), Phase::Pass);
-        assert!(stage.longest_gap < Duration::from_secs(1));
+        assert!(stage.programme.longest_gap < Duration::from_secs(1));
     }
 }
 

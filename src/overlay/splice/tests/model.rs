@@ -26,23 +26,13 @@ pub enum Failure {
 
 #[derive(Debug)]
 pub struct Model {
-    track: Track,
     inbox: VecDeque<Order>,
     /// When the next message of the inbox is worked off.
     pub busy_until: Option<Instant>,
     /// How long a frame takes.
     cost: Duration,
-    /// How many pictures its decoder holds back.
-    depth: usize,
-    /// Pictures that are decoded and may not be given yet: an earlier one may come.
-    reordering: BTreeMap<MediaTime, Frame>,
-    /// Decoded pictures before the cut.
-    retained: VecDeque<Frame>,
-    overlays: BTreeMap<OverlayId, (MediaTime, MediaTime)>,
-    cut: Option<MediaTime>,
-    began: bool,
-    last: Option<MediaTime>,
-    frames: u64,
+    decoder: Decoder,
+    pencil: Pencil,
     failure: Option<Failure>,
     pub over: bool,
 }
@@ -57,19 +47,12 @@ impl Model {
     ) -> Self {
         let cost = Duration::from_micros(200 + random.below(2_800));
         Self {
-            track: track.clone(),
             inbox: VecDeque::new(),
             // The way to the worker.
             busy_until: Some(now + Duration::from_millis(1)),
             cost,
-            depth,
-            reordering: BTreeMap::new(),
-            retained: VecDeque::new(),
-            overlays: BTreeMap::new(),
-            cut: None,
-            began: false,
-            last: None,
-            frames: 0,
+            decoder: Decoder::new(depth),
+            pencil: Pencil::new(track),
             failure,
             over: false,
         }
@@ -90,85 +73,142 @@ impl Model {
         };
         let takes = if matches!(order, Order::Frame(_)) { self.cost } else { Duration::ZERO };
         self.busy_until = Some(now + takes);
-        if matches!(self.failure, Some(Failure::Hangs(after)) if self.frames >= after) {
+        if matches!(self.failure, Some(Failure::Hangs(after)) if self.decoder.frames >= after) {
             self.busy_until = None;
             return Vec::new();
         }
         let mut out = Vec::new();
         match order {
             Order::Frame(frame) => {
-                self.frames += 1;
-                if matches!(self.failure, Some(Failure::Dies(after)) if self.frames > after) {
+                if matches!(self.failure, Some(Failure::Dies(after)) if self.decoder.frames >= after) {
                     self.over = true;
                     return vec![Report::Lost];
                 }
-                self.decode(frame.clone(), &mut out);
-                out.push(Report::Progress { dts: frame.dts });
-            }
-            Order::Overlay { id, start, end } => {
-                assert!(start < end);
-                self.overlays.insert(id, (start, end));
-                assert!(self.overlays.len() <= 8);
-            }
-            Order::Cancel { id, at } => {
-                if let Some((_, end)) = self.overlays.get_mut(&id) {
-                    *end = (*end).min(at);
+                let dts = frame.dts;
+                for picture in self.decoder.decode(frame) {
+                    self.pencil.take(picture, &mut out);
                 }
+                out.push(Report::Progress { dts });
             }
-            Order::Cut { pts, .. } => {
-                assert_eq!(self.cut, None, "said once");
-                self.cut = Some(pts);
-                for picture in std::mem::take(&mut self.retained) {
-                    self.give(picture, &mut out);
-                }
-            }
+            Order::Overlay { id, start, end } => self.pencil.overlay(id, start, end),
+            Order::Cancel { id, at } => self.pencil.cancel(id, at),
+            Order::Cut { pts, .. } => self.pencil.cut(pts, &mut out),
             Order::Stop { before } => {
-                for (pts, picture) in std::mem::take(&mut self.reordering) {
-                    if pts < before {
-                        self.decoded(picture, &mut out);
-                    }
+                for picture in self.decoder.drain().into_iter().filter(|picture| picture.pts < before) {
+                    self.pencil.take(picture, &mut out);
                 }
                 self.over = true;
                 out.push(Report::Ended);
             }
             Order::Start(_) | Order::Drop | Order::Abandon => unreachable!("the stage sees to that"),
         }
-        if matches!(self.failure, Some(Failure::Lies(after)) if self.frames > after) {
-            for report in &mut out {
-                if let Report::Frame(frame) = report {
-                    frame.pts += MediaTime::from_nanos(7);
-                }
-            }
+        if matches!(self.failure, Some(Failure::Lies(after)) if self.decoder.frames > after) {
+            lie(&mut out);
         }
         out
     }
+}
 
-    fn decode(&mut self, frame: Frame, out: &mut Vec<Report>) {
+/// Makes frames of these something else than was asked for.
+pub fn lie(reports: &mut [Report]) {
+    for report in reports {
+        if let Report::Frame(frame) = report {
+            frame.pts += MediaTime::from_nanos(7);
+        }
+    }
+}
+
+/// Gives pictures in the order of display.
+#[derive(Debug)]
+pub struct Decoder {
+    /// How many pictures it holds back.
+    depth: usize,
+    /// Pictures that may not be given yet: an earlier one may come.
+    reordering: BTreeMap<MediaTime, Frame>,
+    /// How many it was given.
+    pub frames: u64,
+}
+
+impl Decoder {
+    pub const fn new(depth: usize) -> Self {
+        Self { depth, reordering: BTreeMap::new(), frames: 0 }
+    }
+
+    pub fn decode(&mut self, frame: Frame) -> Vec<Frame> {
+        self.frames += 1;
         let unit = AccessUnit::inspect(&frame.payload).unwrap();
         if self.frames == 1 {
             assert!(frame.keyframe, "a decoder begins with a keyframe");
         }
-        if unit.is_idr {
-            for (_, picture) in std::mem::take(&mut self.reordering) {
-                self.decoded(picture, out);
-            }
-        }
+        let mut pictures = if unit.is_idr { self.drain() } else { Vec::new() };
         self.reordering.insert(frame.pts, frame);
         while self.reordering.len() > self.depth {
-            let (_, picture) = self.reordering.pop_first().unwrap();
-            self.decoded(picture, out);
+            pictures.extend(self.reordering.pop_first().map(|(_, picture)| picture));
+        }
+        pictures
+    }
+
+    /// What it holds: nothing follows.
+    pub fn drain(&mut self) -> Vec<Frame> {
+        std::mem::take(&mut self.reordering).into_values().collect()
+    }
+}
+
+/// Makes frames of decoded pictures, from the cut on.
+#[derive(Debug)]
+pub struct Pencil {
+    track: Track,
+    /// Decoded pictures before the cut.
+    retained: VecDeque<Frame>,
+    overlays: BTreeMap<OverlayId, (MediaTime, MediaTime)>,
+    pub cut: Option<MediaTime>,
+    began: bool,
+    last: Option<MediaTime>,
+}
+
+impl Pencil {
+    pub fn new(track: &Track) -> Self {
+        Self {
+            track: track.clone(),
+            retained: VecDeque::new(),
+            overlays: BTreeMap::new(),
+            cut: None,
+            began: false,
+            last: None,
         }
     }
 
-    /// A picture in display order.
-    fn decoded(&mut self, picture: Frame, out: &mut Vec<Report>) {
+    pub fn overlay(&mut self, id: OverlayId, start: MediaTime, end: MediaTime) {
+        assert!(start < end);
+        self.overlays.insert(id, (start, end));
+        assert!(self.overlays.len() <= 8);
+    }
+
+    pub fn cancel(&mut self, id: OverlayId, at: MediaTime) {
+        if let Some((_, end)) = self.overlays.get_mut(&id) {
+            *end = (*end).min(at);
+        }
+    }
+
+    pub fn cut(&mut self, pts: MediaTime, out: &mut Vec<Report>) {
+        assert_eq!(self.cut, None, "said once");
+        self.cut = Some(pts);
+        for picture in std::mem::take(&mut self.retained) {
+            self.give(picture, out);
+        }
+    }
+
+    /// Takes the next picture in display order. Gives the time of one that it lets go.
+    pub fn take(&mut self, picture: Frame, out: &mut Vec<Report>) -> Option<MediaTime> {
         if self.cut.is_some() {
-            return self.give(picture, out);
+            self.give(picture, out);
+            return None;
         }
         self.retained.push_back(picture);
         if self.retained.len() > RETAINED_PICTURES {
-            self.retained.pop_front();
+            return self.retained.pop_front().map(|picture| picture.pts);
         }
+        None
     }
 
     fn give(&mut self, picture: Frame, out: &mut Vec<Report>) {

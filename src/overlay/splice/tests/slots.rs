@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use super::model::read;
+use super::programme::pictures_of;
 use super::random::Random;
 use super::source::{Shape, interleave};
-use super::stage::{Stage, pictures_of};
+use super::stage::Stage;
 use crate::hub::Item;
 use crate::media::MediaTime;
-use crate::overlay::splice::{Limits, Phase, SlotEvent, Why};
+use crate::overlay::splice::{Limits, Phase, Shown, SlotEvent, State, Why};
 
 fn ms(millis: i64) -> MediaTime {
     MediaTime::from_millis(millis)
@@ -43,6 +44,7 @@ fn a_slot_goes_through_all_phases_and_leaves_nothing_behind() {
     assert!(stage.splicer.is_idle() && !stage.has_worker());
     assert_eq!(stage.pictures().len(), pictures_of(&items).count());
     let kinds: Vec<_> = stage
+        .programme
         .events
         .iter()
         .map(|(_, event)| match event {
@@ -203,6 +205,26 @@ fn a_slot_is_withdrawn_before_it_is_on() {
         assert!(stage.pictures().iter().all(|(_, picture)| !picture.by_worker));
         assert!(!stage.has_worker(), "nobody works for a slot that is no more");
     }
+}
+
+#[test]
+fn a_slot_is_withdrawn_while_frames_are_kept_for_a_cut_that_is_not_sure_yet() {
+    let shape = Shape { b_frames: 3, pyramid: true, promises: false, ..Shape::PLAIN };
+    let mut stage = Stage::new(&shape, 6);
+    let items = items(&shape, 14.0);
+    stage.ask(1, Some(ms(4_000)), ms(2_000));
+    // It keeps the worker and the cut.
+    stage.ask(2, Some(ms(6_500)), ms(2_000));
+    for (at, item) in &items {
+        stage.source(*at, item.clone());
+        if matches!(&stage.splicer.state, State::Enter(enter) if !enter.is_cut()) {
+            stage.cancel(1);
+        }
+    }
+    stage.check_programme(&items);
+    assert_eq!(stage.drawn(1), []);
+    assert_eq!(stage.closed(1), Some((Shown::default(), Why::Cancelled)));
+    assert_eq!(stage.drawn(2).len(), 60);
 }
 
 #[test]
