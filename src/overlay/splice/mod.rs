@@ -257,10 +257,11 @@ impl Splicer {
         }
     }
 
-    /// A slot that the worker was not told of, as it cannot be drawn on the picture: it is over with what was shown before.
+    /// A slot that the worker was not told of, as it cannot be drawn on what the picture has become: it is over with
+    /// what was shown before.
     pub fn refuse(&mut self, id: OverlayId) {
         if let Some(index) = self.windows.iter().position(|window| window.id == id) {
-            self.close(index, |window| window.closed(Why::Cancelled));
+            self.close(index, |window| window.closed(Why::SourceChanged));
             self.stand_down();
         }
     }
