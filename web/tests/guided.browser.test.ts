@@ -11,8 +11,6 @@ import {
   FIXTURE_CODE,
   GuidedVisit,
   PATIENCE_MS,
-  PERSON,
-  PERSON_WITH_PHONE,
   type Code,
   type Frame,
 } from './support/guided.ts'
@@ -222,10 +220,10 @@ test('a page in a hidden tab bills nothing', { skip }, async (context) => {
   const before = await sale.displays()
   const tabs = await Tabs.of(browser)
   context.after(() => tabs.close())
-  const tab = await tabs.open(`${server.url}/porch`, PERSON.userAgent)
+  const tab = await tabs.open(`${server.url}/porch`, DESKTOP.userAgent)
   const has = (what: string, expression: string) => eventually(what, PATIENCE_MS, () => tab.evaluate<boolean>(expression))
   await has('it plays', "document.querySelector('[data-testid=route]')?.textContent.startsWith('WebRTC') ?? false")
-  await tabs.open('about:blank', PERSON.userAgent)
+  await tabs.open('about:blank', DESKTOP.userAgent)
   await has('it is hidden', "document.visibilityState === 'hidden'")
   const told = "performance.getEntriesByType('resource').map(({ name }) => name).filter((name) => name.includes('/i/'))"
   const [unseen, seen] = await sale.announce('porch', [{ duration: 3000 }, { duration: 20_000 }])
@@ -335,7 +333,7 @@ test('what is burned in by hand is on its frames too, and is no ad', { skip }, a
 })
 
 test('all formats fit, on a desktop and on a phone', { skip }, async (context) => {
-  const devices = { desktop: { ...DESKTOP, ...PERSON }, phone: { ...PHONE, ...PERSON_WITH_PHONE } }
+  const devices = { desktop: DESKTOP, phone: PHONE }
   const viewers = await Promise.all(
     Object.entries(devices).map(async ([name, options]) => ({ name, viewer: await enter(context, 'harbour', { options }) })),
   )

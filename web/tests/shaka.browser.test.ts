@@ -6,8 +6,8 @@ import { after, before, test } from 'node:test'
 
 import type { Browser, Page } from 'playwright-core'
 
-import { launch } from './support/browser.ts'
-import { PATIENCE_MS, PERSON } from './support/guided.ts'
+import { DESKTOP, launch } from './support/browser.ts'
+import { PATIENCE_MS } from './support/guided.ts'
 import { Sale } from './support/sale.ts'
 import { Broadcaster, Server, eventually, hasMediaWorker } from './support/server.ts'
 
@@ -74,7 +74,7 @@ test('Shaka Player lays an overlay over the picture in its time, and it is paid 
     const media = (await (await fetch(index)).text()).split('\n').find((line) => line !== '' && !line.startsWith('#'))
     return media !== undefined && (await (await fetch(new URL(media, index))).text()).split('#EXTINF').length > 5
   })
-  const page = await browser.newPage({ bypassCSP: true, ...PERSON })
+  const page = await browser.newPage({ bypassCSP: true, userAgent: DESKTOP.userAgent })
   await page.goto(`${server.url}/api/v1/server`)
   await page.evaluate('globalThis.__name = (value) => value')
   await play(page, 'terrace')

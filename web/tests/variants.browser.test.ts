@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test'
 import type { Browser } from 'playwright-core'
 
 import { DESKTOP, launch, screenshots } from './support/browser.ts'
-import { GuidedVisit, PATIENCE_MS, PERSON } from './support/guided.ts'
+import { GuidedVisit, PATIENCE_MS } from './support/guided.ts'
 import { Sale } from './support/sale.ts'
 import { Broadcaster, Server, eventually, hasMediaWorker } from './support/server.ts'
 
@@ -43,7 +43,7 @@ after(async () => {
 
 test('pages of viewers who are sold apart show their own overlay, over WebRTC and LL-HLS', { skip }, async (context) => {
   const enter = async (locale: string, hls = false) => {
-    const options = { ...DESKTOP, ...PERSON, locale }
+    const options = { ...DESKTOP, locale }
     const viewer = await GuidedVisit.open(browser, `${server.url}/quay?consent=1&overlays=burned`, { hls, options })
     context.after(() => viewer.close())
     return viewer

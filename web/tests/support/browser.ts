@@ -12,8 +12,18 @@ import { eventually } from './server.ts'
 export const screenshots = process.env.ONAIR_SCREENSHOTS ?? mkdtempSync(join(tmpdir(), 'onair-screenshots-'))
 mkdirSync(screenshots, { recursive: true })
 
-export const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true }
-export const DESKTOP = { viewport: { width: 1440, height: 900 } }
+/** What people watch with. A browser that says that it has no head is taken for one without a person: what it tells of ads is refused. */
+export const PHONE = {
+  viewport: { width: 390, height: 844 },
+  deviceScaleFactor: 2,
+  hasTouch: true,
+  isMobile: true,
+  userAgent: 'Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Mobile Safari/537.36',
+}
+export const DESKTOP = {
+  viewport: { width: 1440, height: 900 },
+  userAgent: 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36',
+}
 
 export function launch(): Promise<Browser> {
   return chromium.launch({

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import type { Browser, BrowserContext, Frame, Page } from 'playwright-core'
 
 import { DESKTOP } from './browser.ts'
-import { PATIENCE_MS, PERSON } from './guided.ts'
+import { PATIENCE_MS } from './guided.ts'
 import { eventually } from './server.ts'
 
 /** What the server was asked with, of the viewer. */
@@ -127,7 +127,7 @@ export class Embedder {
     const script = `<script>${[CMP, ...cmps].filter(Boolean).join('')}</script>`
     const inner = frame(watch + query)
     const path = put(script + (nested ? frame(`http://localhost:${port}${put(inner)}`) : inner))
-    const context = await browser.newContext({ ...DESKTOP, ...PERSON })
+    const context = await browser.newContext(DESKTOP)
     const page = await context.newPage()
     const visit = new EmbeddedVisit(context, page, new URL(watch))
     await prepare?.(page)

@@ -9,14 +9,6 @@ import { eventually } from './server.ts'
 
 /** How long anything may take on a busy machine, ms. */
 export const PATIENCE_MS = 30_000
-/** A browser that says what it is would be taken for one without a person before it. */
-export const PERSON = {
-  userAgent: 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36',
-}
-export const PERSON_WITH_PHONE = {
-  userAgent: 'Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Mobile Safari/537.36',
-}
-
 /** Where a clip has the number of its frame: sixteen blocks, white for a one, in parts of the picture. */
 export interface Code {
   /** The middle of the first block, and from each to the next. */
@@ -67,7 +59,7 @@ export class GuidedVisit {
   }
 
   /** A viewer of a channel whose picture plays. */
-  static async open(browser: Browser, url: string, { hls = false, options = { ...DESKTOP, ...PERSON }, prepare }: Options = {}): Promise<GuidedVisit> {
+  static async open(browser: Browser, url: string, { hls = false, options = DESKTOP, prepare }: Options = {}): Promise<GuidedVisit> {
     const [told, refused, streams, whep]: [string[], string[], string[], { location: string | null }] = [[], [], [], { location: null }]
     const visit = await Visit.open(browser, url, options, async (page) => {
       page.on('response', (response) => {
