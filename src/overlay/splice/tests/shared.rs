@@ -228,7 +228,11 @@ fn an_overlay_that_cannot_be_drawn_is_not_told_as_shown() {
         let slot = Slot { id: 1, variants: vec![0, 1], asked: ms(3_000), start, duration: ms(1_000) };
         play(&mut stage, &items, &mut [(slot.asked, Act::Ask(slot))]);
         for variant in &stage.variants {
-            assert_eq!(variant.programme.closed(1), Some((Shown::default(), Why::SourceChanged)), "{start:?}");
+            assert_eq!(
+                variant.programme.closed(1),
+                Some((Shown::default(), Why::SourceChanged)),
+                "{start:?}"
+            );
             assert_eq!(variant.programme.pictures().len(), 300);
         }
     }
