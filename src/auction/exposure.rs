@@ -94,15 +94,12 @@ impl Exposures {
                 CapScope::Viewer => &of_subject,
                 CapScope::Channel => &of_channel,
             };
-            let mut shown = self.within(key, cap.window_ms, now).filter(|one| one.campaign == campaign.id);
+            let shown = self.within(key, cap.window_ms, now).filter(|one| one.campaign == campaign.id);
             let is_in_slot = |one: &Exposure| cap.scope == CapScope::Channel && Some(one.slot) == slot;
             if shown.clone().any(is_in_slot) {
                 continue;
             }
-            if shown.nth(cap.count.saturating_sub(1) as usize).is_some()
-                || cap.count == 0
-                || !self.has_room(key)
-            {
+            if shown.count() >= cap.count as usize || !self.has_room(key) {
                 return Some(PassReason::Capped);
             }
         }

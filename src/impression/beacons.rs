@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use serde::{Deserialize, Serialize};
-
 use super::token::Impression;
 use crate::ledger::{AttentionKind, SessionId, SlotId, UnixMillis};
 
@@ -15,25 +13,12 @@ const DISCOUNTED: u16 = 1 << 15;
 const TOLERANCE_MS: i64 = 250;
 
 /// What a page tells of an overlay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EventKind {
     /// Frames of it were on screen for the required time: this is the impression that is paid for.
     Display,
-    /// At least half of it was seen, in a page that was seen, for as long as the MRC wants.
-    Viewable,
-    /// A quarter of its time has passed before the viewer.
-    FirstQuartile,
-    /// Half of it.
-    Midpoint,
-    /// Three quarters.
-    ThirdQuartile,
-    /// All of it.
-    Complete,
-    /// The viewer has closed it.
-    Close,
-    /// The viewer has followed it.
-    Click,
+    /// What the viewer made of it.
+    Attention(AttentionKind),
 }
 
 /// Why an event does not count.
@@ -102,7 +87,7 @@ impl Beacons {
             return Err(NotTaken::Repeated);
         }
         // Viewable impressions are some of the impressions.
-        if kind == EventKind::Viewable && *told & EventKind::Display.bit() == 0 {
+        if kind == EventKind::Attention(AttentionKind::Viewable) && *told & EventKind::Display.bit() == 0 {
             return Err(NotTaken::Early);
         }
         *told |= kind.bit();
@@ -144,45 +129,28 @@ impl Beacons {
     /// How long after the beginning an event can be true, in milliseconds.
     fn after_ms(&self, impression: &Impression, kind: EventKind) -> i64 {
         let quarters = |count: i64| i64::from(impression.duration_ms) * count / 4;
+        let EventKind::Attention(kind) = kind else { return self.required_ms.into() };
         match kind {
-            EventKind::Display | EventKind::Viewable => self.required_ms.into(),
-            EventKind::FirstQuartile => quarters(1),
-            EventKind::Midpoint => quarters(2),
-            EventKind::ThirdQuartile => quarters(3),
-            EventKind::Complete => quarters(4),
-            EventKind::Close | EventKind::Click => 0,
+            AttentionKind::Viewable => self.required_ms.into(),
+            AttentionKind::FirstQuartile => quarters(1),
+            AttentionKind::Midpoint => quarters(2),
+            AttentionKind::ThirdQuartile => quarters(3),
+            AttentionKind::Complete => quarters(4),
+            AttentionKind::Close | AttentionKind::Click => 0,
         }
     }
 }
 
 impl EventKind {
-    /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::Display,
-        Self::Viewable,
-        Self::FirstQuartile,
-        Self::Midpoint,
-        Self::ThirdQuartile,
-        Self::Complete,
-        Self::Close,
-        Self::Click,
-    ];
-
-    /// What of it is reported beside displays, which the ledger counts.
-    pub const fn attention(self) -> Option<AttentionKind> {
-        Some(match self {
-            Self::Display => return None,
-            Self::Viewable => AttentionKind::Viewable,
-            Self::FirstQuartile => AttentionKind::FirstQuartile,
-            Self::Midpoint => AttentionKind::Midpoint,
-            Self::ThirdQuartile => AttentionKind::ThirdQuartile,
-            Self::Complete => AttentionKind::Complete,
-            Self::Close => AttentionKind::Close,
-            Self::Click => AttentionKind::Click,
-        })
+    /// The one with this name, as pages write it.
+    pub fn named(name: &str) -> Option<Self> {
+        if name == "display" { Some(Self::Display) } else { AttentionKind::named(name).map(Self::Attention) }
     }
 
     const fn bit(self) -> u16 {
-        1 << self as u8
+        match self {
+            Self::Display => 1,
+            Self::Attention(kind) => 2 << kind as u16,
+        }
     }
 }

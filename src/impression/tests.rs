@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::impression::token::TOKEN_LEN;
-use crate::ledger::{SessionId, SlotId};
+use crate::ledger::{AttentionKind, SessionId, SlotId};
 use crate::random::Random;
 
 fn impression() -> Impression {
@@ -63,11 +63,15 @@ fn whoever_changes_a_token_has_none() {
     }
 }
 
+fn all_kinds() -> impl Iterator<Item = EventKind> {
+    std::iter::once(EventKind::Display).chain(AttentionKind::ALL.map(EventKind::Attention))
+}
+
 #[test]
 fn each_event_counts_once_and_none_before_it_can_be_true() {
     let mut beacons = Beacons::new(1000);
     let due = [1000, 1000, 2000, 4000, 6000, 8000, 0, 0];
-    for (kind, after) in EventKind::ALL.into_iter().zip(due) {
+    for (kind, after) in all_kinds().zip(due) {
         let at = 10_000 + after - 250;
         if after > 0 {
             assert_eq!(beacons.take(&impression(), kind, at - 1), Err(NotTaken::Early), "{kind:?}");
@@ -78,19 +82,25 @@ fn each_event_counts_once_and_none_before_it_can_be_true() {
     let other = Impression { session: SessionId(1), ..impression() };
     assert_eq!(beacons.take(&other, EventKind::Display, 20_000), Ok(()));
     let next = Impression { slot: SlotId(9), start: 53_000, deadline: 90_000, ..impression() };
-    assert_eq!(beacons.take(&next, EventKind::Click, 53_000), Ok(()));
+    assert_eq!(beacons.take(&next, EventKind::Attention(AttentionKind::Click), 53_000), Ok(()));
     assert_eq!(beacons.len(), 1, "those whose time is over are forgotten");
 }
 
 #[test]
 fn nothing_is_viewable_before_it_is_displayed() {
     let mut beacons = Beacons::new(1000);
-    assert_eq!(beacons.take(&impression(), EventKind::Viewable, 12_000), Err(NotTaken::Early));
+    assert_eq!(
+        beacons.take(&impression(), EventKind::Attention(AttentionKind::Viewable), 12_000),
+        Err(NotTaken::Early)
+    );
     assert_eq!(beacons.take(&impression(), EventKind::Display, 12_000), Ok(()));
     beacons.give_back(&impression(), EventKind::Display);
-    assert_eq!(beacons.take(&impression(), EventKind::Viewable, 12_000), Err(NotTaken::Early));
+    assert_eq!(
+        beacons.take(&impression(), EventKind::Attention(AttentionKind::Viewable), 12_000),
+        Err(NotTaken::Early)
+    );
     assert_eq!(beacons.take(&impression(), EventKind::Display, 12_100), Ok(()));
-    assert_eq!(beacons.take(&impression(), EventKind::Viewable, 12_100), Ok(()));
+    assert_eq!(beacons.take(&impression(), EventKind::Attention(AttentionKind::Viewable), 12_100), Ok(()));
 }
 
 #[test]
@@ -98,7 +108,7 @@ fn nothing_counts_of_what_was_displayed_to_nobody() {
     let mut beacons = Beacons::new(1000);
     assert_eq!(beacons.take(&impression(), EventKind::Display, 12_000), Ok(()));
     beacons.discount(&impression());
-    for kind in EventKind::ALL {
+    for kind in all_kinds() {
         assert_eq!(beacons.take(&impression(), kind, 30_000), Err(NotTaken::Discounted), "{kind:?}");
     }
     let other = Impression { session: SessionId(1), ..impression() };
@@ -113,7 +123,8 @@ fn event(kind: EventKind, session: u64, at: i64) -> Observation<'static> {
 
 #[test]
 fn traffic_that_no_people_make_is_not_believed() {
-    use EventKind::{Click, Display};
+    use EventKind::Display;
+    const CLICK: EventKind = EventKind::Attention(AttentionKind::Click);
     let rules = TrafficRules {
         displays_per_session: 3,
         sessions_per_network: 2,
@@ -125,18 +136,22 @@ fn traffic_that_no_people_make_is_not_believed() {
         let program = Observation { user_agent: agent, ..event(Display, 1, 0) };
         assert_eq!(traffic.judge(program), Err(Invalid::Bot), "{agent}");
     }
-    assert_eq!(traffic.judge(event(Click, 1, 0)), Err(Invalid::NoDisplay));
+    assert_eq!(traffic.judge(event(CLICK, 1, 0)), Err(Invalid::NoDisplay));
     assert_eq!(traffic.judge(event(Display, 1, 0)), Ok(()));
-    assert_eq!(traffic.judge(event(Click, 1, 299)), Err(Invalid::TooFast));
+    assert_eq!(traffic.judge(event(CLICK, 1, 299)), Err(Invalid::TooFast));
     for at in [300, 400] {
-        assert_eq!(traffic.judge(event(Click, 1, at)), Ok(()));
+        assert_eq!(traffic.judge(event(CLICK, 1, at)), Ok(()));
     }
-    assert_eq!(traffic.judge(event(Click, 1, 500)), Err(Invalid::Clicks));
+    assert_eq!(traffic.judge(event(CLICK, 1, 500)), Err(Invalid::Clicks));
     for at in [1000, 2000] {
         assert_eq!(traffic.judge(event(Display, 1, at)), Ok(()));
     }
     assert_eq!(traffic.judge(event(Display, 1, 3000)), Err(Invalid::Displays));
-    assert_eq!(traffic.judge(event(EventKind::Viewable, 1, 3000)), Ok(()), "of one that counted");
+    assert_eq!(
+        traffic.judge(event(EventKind::Attention(AttentionKind::Viewable), 1, 3000)),
+        Ok(()),
+        "of one that counted"
+    );
     assert_eq!(traffic.judge(event(Display, 2, 3000)), Ok(()));
     assert_eq!(traffic.judge(event(Display, 3, 3000)), Err(Invalid::Sessions));
     let elsewhere = Observation { network: 2, ..event(Display, 3, 3000) };
@@ -152,6 +167,9 @@ fn without_rules_everything_is_believed_and_nothing_remembered() {
     for number in 0..2000 {
         let program = Observation { user_agent: "curl/8", ..event(EventKind::Display, 1, number) };
         assert_eq!(traffic.judge(program), Ok(()));
-        assert_eq!(traffic.judge(event(EventKind::Click, number.cast_unsigned(), number)), Ok(()));
+        assert_eq!(
+            traffic.judge(event(EventKind::Attention(AttentionKind::Click), number.cast_unsigned(), number)),
+            Ok(())
+        );
     }
 }

@@ -7,7 +7,7 @@ use std::hash::Hash;
 use serde::{Deserialize, Serialize};
 
 use super::beacons::EventKind;
-use crate::ledger::{SessionId, UnixMillis};
+use crate::ledger::{AttentionKind, SessionId, UnixMillis};
 
 const HOUR_MILLIS: i64 = 3_600_000;
 /// Sessions and networks that are remembered; beyond that, the rules about them do not hold.
@@ -123,7 +123,7 @@ impl Traffic {
         }
         match event.kind {
             EventKind::Display => self.display(event),
-            EventKind::Click => self.click(event),
+            EventKind::Attention(AttentionKind::Click) => self.click(event),
             _ => Ok(()),
         }
     }

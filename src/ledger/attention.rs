@@ -10,8 +10,7 @@ use super::event::{SlotId, UnixMillis};
 use super::report::HOUR_MILLIS;
 
 /// Something that a viewer's page tells of an overlay, beside that it was displayed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AttentionKind {
     /// It could be seen for as long as the MRC wants.
     Viewable,
@@ -41,7 +40,7 @@ impl AttentionKind {
         Self::Click,
     ];
 
-    /// Its name in reports, and in the database.
+    /// Its name in reports, in the database, and in what pages tell.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Viewable => "viewable",

@@ -12,9 +12,6 @@ use axum::routing::{get, post};
 use axum::{Extension, Router};
 use http::header::{CACHE_CONTROL, LOCATION, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use serde::Deserialize as _;
-use serde::de::IntoDeserializer as _;
-use serde::de::value::{Error as ValueError, StrDeserializer};
 
 use super::config::Config;
 use super::server::Sale;
@@ -23,7 +20,7 @@ use crate::http::{ApiError, ClientAddress, for_everyone};
 use crate::impression::{
     Beacons, EventKind, Impression, Invalid, NotTaken, Observation, TokenError, Tokens, Traffic, TrafficRules,
 };
-use crate::ledger::{DisplayClass, Event, LedgerError};
+use crate::ledger::{AttentionKind, DisplayClass, Event, LedgerError};
 use crate::random::mix;
 
 /// Knows tokens, and what was told of them.
@@ -94,16 +91,12 @@ impl Sale {
             (judged, _) => judged,
         };
         match (&kept, kind) {
-            (Ok(()), kind) => {
-                if let Some(kind) = kind.attention() {
-                    self.inner().ledger.attend(slot, lot, kind, at);
-                }
-            }
+            (Ok(()), EventKind::Attention(kind)) => self.inner().ledger.attend(slot, lot, kind, at),
             (Err(Uncounted::Ledger(LedgerError::Unavailable(_))), _) => {
                 gate.beacons().give_back(impression, kind)
             }
             (Err(_), EventKind::Display) => gate.beacons().discount(impression),
-            (Err(_), _) => {}
+            (Ok(()), EventKind::Display) | (Err(_), EventKind::Attention(_)) => {}
         }
         kept
     }
@@ -124,8 +117,8 @@ impl Sale {
             Err(Uncounted::Token(TokenError::Expired)) => "expired",
             Err(Uncounted::Token(_)) => "forged",
             Err(Uncounted::NotTaken(NotTaken::Repeated)) => "repeated",
+            Err(Uncounted::Invalid(_) | Uncounted::NotTaken(NotTaken::Discounted)) => "invalid",
             Err(Uncounted::NotTaken(_)) => "too_many",
-            Err(Uncounted::Invalid(_)) => "invalid",
             Err(Uncounted::Ledger(_)) => "ledger",
         });
     }
@@ -150,8 +143,7 @@ async fn tell(
     Extension(address): Extension<ClientAddress>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let name: StrDeserializer<'_, ValueError> = event.as_str().into_deserializer();
-    let kind = EventKind::deserialize(name).map_err(|_| ApiError::not_found("there is no such event"))?;
+    let kind = EventKind::named(&event).ok_or_else(|| ApiError::not_found("there is no such event"))?;
     let taken = match sale.inner().gate.tokens.verify(&token, clock::unix_now()) {
         Ok(impression) => sale.take(&impression, kind, &Teller::new(address, &headers)).await,
         Err(error) => Err(error.into()),
@@ -187,7 +179,9 @@ async fn click(
     })?;
     let url = sale.click_url(&impression).ok_or_else(gone)?;
     let location = HeaderValue::from_str(&url).map_err(|_| gone())?;
-    let taken = sale.take(&impression, EventKind::Click, &Teller::new(address, &headers)).await;
+    let taken = sale
+        .take(&impression, EventKind::Attention(AttentionKind::Click), &Teller::new(address, &headers))
+        .await;
     sale.counted(&taken);
     let headers = [(LOCATION, location), (CACHE_CONTROL, HeaderValue::from_static("no-store"))];
     Ok((StatusCode::FOUND, headers).into_response())

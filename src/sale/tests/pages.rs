@@ -84,3 +84,23 @@ async fn a_page_that_is_too_far_behind_is_let_go_and_counted() {
     }
     assert!(told.recv().await.is_none(), "it has to come back");
 }
+
+/// Whether a page that comes is told of what stands.
+fn is_told(stage: &Stage, session: u64) -> bool {
+    let (events, mut told) = mpsc::channel(2);
+    let address = ClientAddress([192, 0, 2, 1].into());
+    let seat = stage.sale.seat(&kitchen(), SessionId(session), Cohort::everybody(), address, events);
+    seat.is_some() && told.try_recv().is_ok()
+}
+
+#[tokio::test]
+async fn who_comes_too_late_to_be_displayed_anything_is_granted_nothing() {
+    let mut stage = Stage::set(silent(), |_| {}).await;
+    let standing = standing(1);
+    let end = standing.end.as_millis();
+    stage.sale.guide(&kitchen(), standing);
+    assert!(is_told(&stage, 1));
+    stage.frame(end - 900);
+    assert!(!is_told(&stage, 2), "a second is what it takes");
+    assert!(is_told(&stage, 1), "who had it has it still");
+}

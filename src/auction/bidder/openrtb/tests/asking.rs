@@ -39,6 +39,8 @@ fn prices_are_exact_and_the_cohort_is_one_impression_many_times() {
     Arc::make_mut(&mut soon.context).starts_at += 2000;
     let shown_at = &ask(&soon, settings(), Seller::default())["imp"][0]["dt"];
     assert_eq!(shown_at, &json!(soon.context.at + 2000), "when it is shown, not when it is asked");
+    let counts_for = (soon.context.counts_until - soon.context.at) as u64;
+    assert_eq!(imp["exp"], json!(counts_for.div_ceil(1000)), "as long as a display may be told and billed");
     let other = Auction { cohort: Cohort::everybody(), ..auction() };
     let other = ask(&other, settings(), Seller::default());
     assert_ne!(other["id"], body["id"], "each cohort's request has its own name");

@@ -152,13 +152,13 @@ fn what_viewers_made_of_an_overlay_is_told_once_with_how_many() {
         notices.into_iter().map(|notice| notice.link.to_string()).collect::<Vec<_>>()
     };
     let seen = [
-        (AttentionKind::Viewable, 900),
+        (AttentionKind::Viewable, 9000),
         (AttentionKind::Midpoint, 500),
         (AttentionKind::Close, 3),
         (AttentionKind::Click, 2),
     ];
     let expected =
-        ["seen?n=900", "click?n=2&p=6.5", "start?n=987", "creativeView?n=987", "midpoint?n=500", "close?n=3"];
+        ["seen?n=987", "click?n=2&p=6.5", "start?n=987", "creativeView?n=987", "midpoint?n=500", "close?n=3"];
     assert_eq!(told(&seen), expected.map(|link| format!("https://t.example/{link}")));
     let expected = ["start?n=987", "creativeView?n=987"].map(|link| format!("https://t.example/{link}"));
     assert_eq!(told(&[]), expected, "and what never was is not told");
@@ -187,6 +187,20 @@ fn of_several_ads_the_one_that_is_shown_is_told_however_its_link_is_signed() {
     let links = document("?sig=2").links(Some(&found));
     assert_eq!(links.impressions[0].as_str(), "https://t.example/shown");
     assert_eq!(links.click_through.unwrap().as_str(), "https://shown.example/");
+}
+
+#[test]
+fn what_is_written_down_has_the_markup_of_the_winner_alone_and_comes_to_the_same() {
+    let low = changed(|bid| {
+        bid["id"] = json!("b2");
+        bid["price"] = json!(5);
+    });
+    let decided = trace(&[bid(), low]);
+    let kept = decided.to_keep();
+    let markups: Vec<bool> =
+        kept.offers[1].external.iter().map(|of| of.markup == Markup::Vast(VAST.into())).collect();
+    assert_eq!(markups, [true, false]);
+    assert!(kept.is_reproducible() && kept.decision == decided.decision);
 }
 
 #[test]
